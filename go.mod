@@ -1,0 +1,3 @@
+module earshot.dev
+
+go 1.26.0
