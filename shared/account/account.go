@@ -1,0 +1,45 @@
+// Package account holds what is known of a user apart from conversations: the profile, where webhooks go, and
+// what became of each delivery.
+package account
+
+import "time"
+
+// Profile is a user's settings. The zero value of a field is its default.
+type Profile struct {
+	Language   string   `json:"language" firestore:"language"`     // BCP 47; used where the client names none
+	Vocabulary []string `json:"vocabulary" firestore:"vocabulary"` // words that recognisers should expect
+	TimeZone   string   `json:"time_zone" firestore:"time_zone"`   // IANA name
+	Plan       string   `json:"plan" firestore:"plan"`
+}
+
+// WebhookType names what a webhook is told, and its document.
+type WebhookType string
+
+// The types of protocol.md section 4.
+const (
+	MemoryCreated      WebhookType = "memory_created"
+	RealtimeTranscript WebhookType = "realtime_transcript"
+	AudioBytes         WebhookType = "audio_bytes"
+	DaySummary         WebhookType = "day_summary"
+)
+
+// Webhook is where one type of event is delivered. Secret signs it, in the form whsec_<base64>
+// (standardwebhooks.com).
+type Webhook struct {
+	URL     string `json:"url" firestore:"url"`
+	Secret  string `json:"secret" firestore:"secret"`
+	Enabled bool   `json:"enabled" firestore:"enabled"`
+}
+
+// Delivery is what became of telling a receiver of one event. It is written after each attempt, and a delivery
+// that is Done is never attempted again.
+type Delivery struct {
+	ID        string      `firestore:"id"` // also the webhook-id header, the same on every attempt
+	Webhook   WebhookType `firestore:"webhook"`
+	Attempts  int         `firestore:"attempts"`
+	Done      bool        `firestore:"done"`
+	Failed    bool        `firestore:"failed"` // done, without the receiver having taken it
+	Status    int         `firestore:"status"` // of the last answer; 0: none came
+	UpdatedAt time.Time   `firestore:"updated_at"`
+	ExpiresAt time.Time   `firestore:"expires_at"` // TTL
+}

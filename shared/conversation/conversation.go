@@ -1,0 +1,163 @@
+package conversation
+
+import (
+	"slices"
+	"time"
+
+	"earshot.dev/shared/usage"
+)
+
+// Status is where a conversation stands in its life.
+type Status string
+
+// The statuses as they are stored; see Wire for their names towards clients.
+const (
+	Live       Status = "live"
+	Ended      Status = "ended"
+	Finalizing Status = "finalizing"
+	Completed  Status = "completed"
+	Failed     Status = "failed"
+)
+
+// Conversation is one conversation without its segments.
+type Conversation struct {
+	ID, Source, Device, Language string
+	Status                       Status
+	CreatedAt, StartedAt         time.Time
+	FinishedAt                   time.Time // the end of the last word, or the start as long as there is none
+	SilenceTimeout               time.Duration
+	ExpiresAt                    time.Time // when the sweep looks at it; zero: never
+	Session                      Session   // the one that may write
+	Former                       []Session // those before it, newest first
+	AckedSequence                int64     // the last audio frame of which the outcome is stored
+	Segments, Words, Pages       int
+	Usage                        usage.Hours
+	Structured                   *Structured
+	Discarded                    bool
+	EndReason                    EndReason
+	Pending                      *Pending
+	Claim                        *Claim
+	Attempts                     int    // claims so far
+	Failure                      string // why it failed, for the person
+	Revision                     int    // grows each time it is ended or reprocessed, and names the events
+
+	// UpdateTime is the version that the next write replaces. It is not stored.
+	UpdateTime time.Time
+}
+
+// Session is what a socket leaves in the conversation it writes to. Flush is the number of its last commit: a
+// session that never got the answer to a commit finds here whether it took effect.
+type Session struct {
+	ID         string
+	Generation int64
+	Flush      int64
+}
+
+// Pending marks a change that was committed and not yet announced.
+type Pending struct {
+	Event string // its type, such as conversation.ended.v1
+	Since time.Time
+}
+
+// Claim is the right to finalize, until a time.
+type Claim struct {
+	Token string
+	Until time.Time
+}
+
+// Structured is what a summary found.
+type Structured struct {
+	Title       string       `json:"title" firestore:"title"`
+	Overview    string       `json:"overview" firestore:"overview"`
+	Emoji       string       `json:"emoji" firestore:"emoji"`
+	Category    string       `json:"category" firestore:"category"`
+	ActionItems []ActionItem `json:"action_items" firestore:"action_items"`
+	Events      []Event      `json:"events" firestore:"events"`
+	Summarizer  string       `json:"-" firestore:"summarizer"` // who made it
+}
+
+// ActionItem is something that somebody said they would do.
+type ActionItem struct {
+	Description    string     `json:"description" firestore:"description"`
+	Completed      bool       `json:"completed" firestore:"completed"`
+	CreatedAt      time.Time  `json:"created_at" firestore:"created_at"`
+	UpdatedAt      time.Time  `json:"updated_at" firestore:"updated_at"`
+	DueAt          *time.Time `json:"due_at" firestore:"due_at"`
+	CompletedAt    *time.Time `json:"completed_at" firestore:"completed_at"`
+	ConversationID string     `json:"conversation_id" firestore:"conversation_id"`
+}
+
+// Event is an appointment that was made. Duration is in minutes.
+type Event struct {
+	Title       string    `json:"title" firestore:"title"`
+	Description string    `json:"description" firestore:"description"`
+	Start       time.Time `json:"start" firestore:"start"`
+	Duration    int       `json:"duration" firestore:"duration"`
+	Created     bool      `json:"created" firestore:"created"`
+}
+
+// formerSessions is how many sessions back an unknown outcome can be resolved. A session that is superseded
+// this often before it has read back its last commit has lost its network for minutes.
+const formerSessions = 8
+
+// Attach makes s the session that may write.
+func (c *Conversation) Attach(s Session) {
+	if c.Session.ID == s.ID {
+		s.Flush = c.Session.Flush
+	} else {
+		c.Former = append([]Session{c.Session}, c.Former[:min(len(c.Former), formerSessions-1)]...)
+	}
+	c.Session = s
+}
+
+// Flushed is the number of the session's last commit that took effect, 0 if none is known.
+func (c *Conversation) Flushed(sessionID string) int64 {
+	for _, s := range append([]Session{c.Session}, c.Former...) {
+		if s.ID == sessionID {
+			return s.Flush
+		}
+	}
+	return 0
+}
+
+// MarkFlush counts a commit of the session, which may be a former one that hands in its last words, and gives
+// its number. A session that nobody remembers any more gets 0, and its commit is not counted.
+func (c *Conversation) MarkFlush(sessionID string) int64 {
+	if c.Session.ID == sessionID {
+		c.Session.Flush++
+		return c.Session.Flush
+	}
+	c.Former = slices.Clone(c.Former) // a version that was read is not changed by the one made from it
+	for i := range c.Former {
+		if c.Former[i].ID == sessionID {
+			c.Former[i].Flush++
+			return c.Former[i].Flush
+		}
+	}
+	return 0
+}
+
+// SilentAt reports whether the silence at now has lasted beyond the timeout.
+func (c *Conversation) SilentAt(now time.Time) bool {
+	return !now.Before(c.FinishedAt.Add(c.SilenceTimeout))
+}
+
+// Resumable reports whether a session may go on with the conversation.
+func (c *Conversation) Resumable(now time.Time) bool { return c.Status == Live && !c.SilentAt(now) }
+
+// Heard moves the end of the last word to at, and with it the time at which the sweep may look: by more than is
+// needed, so that its index is written once in half a timeout and not with every word.
+func (c *Conversation) Heard(at time.Time) {
+	if at.After(c.FinishedAt) {
+		c.FinishedAt = at
+	}
+	if c.Status == Live && c.ExpiresAt.Before(c.FinishedAt.Add(c.SilenceTimeout)) {
+		c.ExpiresAt = c.FinishedAt.Add(c.SilenceTimeout * 3 / 2)
+	}
+}
+
+// Owned is a conversation together with whose it is.
+type Owned struct {
+	UID string
+	Conversation
+}

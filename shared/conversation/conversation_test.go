@@ -1,0 +1,144 @@
+package conversation
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+)
+
+var start = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+
+func live() Conversation {
+	return Attachment{Device: "d", SessionID: "s1", SilenceTimeout: 2 * time.Minute, At: start}.Begin("c", 0)
+}
+
+func TestLifecycle(t *testing.T) {
+	c := live()
+	if got := c.TakeClaim("t", start, time.Minute); got != ClaimTooEarly {
+		t.Errorf("claim of a live one: got %v, want ClaimTooEarly", got)
+	}
+	if !c.End(start, EndRequested, "ended") || c.Status != Ended || c.Revision != 1 || c.Pending == nil {
+		t.Fatalf("end: got %+v", c)
+	}
+	if c.End(start, EndSilence, "ended") || c.Revision != 1 || c.EndReason != EndRequested {
+		t.Errorf("it ended twice: %+v", c)
+	}
+	if got := c.TakeClaim("a", start, time.Minute); got != Claimed || c.Status != Finalizing {
+		t.Fatalf("claim: got %v, status %s", got, c.Status)
+	}
+	if got := c.TakeClaim("b", start.Add(59*time.Second), time.Minute); got != ClaimHeld || c.Claim.Token != "a" {
+		t.Errorf("claim of a claimed one: got %v, held by %s", got, c.Claim.Token)
+	}
+	if got := c.TakeClaim("b", start.Add(time.Minute), time.Minute); got != Claimed || c.Claim.Token != "b" {
+		t.Errorf("claim of one whose claim ran out: got %v", got)
+	}
+	c.Complete(Structured{Title: "T"}, false, start, "finalized")
+	if c.Status != Completed || c.Claim != nil || !c.ExpiresAt.IsZero() || c.Pending.Event != "finalized" {
+		t.Errorf("completed: got %+v", c)
+	}
+	if got := c.TakeClaim("c", start.Add(time.Hour), time.Minute); got != ClaimDone || c.Attempts != 2 {
+		t.Errorf("claim of a completed one: got %v", got)
+	}
+}
+
+func TestClaimsRunOut(t *testing.T) {
+	c := live()
+	c.End(start, EndSilence, "ended")
+	now := start
+	for i := range MaxAttempts {
+		if got := c.TakeClaim("t", now, time.Minute); got != Claimed {
+			t.Fatalf("attempt %d: got %v", i, got)
+		}
+		now = now.Add(time.Minute)
+	}
+	if got := c.TakeClaim("t", now, time.Minute); got != ClaimExhausted {
+		t.Errorf("got %v, want ClaimExhausted", got)
+	}
+	c.Fail("why", now)
+	if c.Status != Failed || c.Failure != "why" || c.Pending != nil || !c.ExpiresAt.IsZero() {
+		t.Errorf("failed: got %+v", c)
+	}
+}
+
+func TestExpired(t *testing.T) {
+	c := live()
+	if c.Expired(start.Add(2*time.Minute), "ended") {
+		t.Error("the sweep ended a conversation before its time")
+	}
+	c.Heard(start.Add(2 * time.Minute)) // a word, while the sweep was on its way
+	if c.Expired(start.Add(3*time.Minute+30*time.Second), "ended") {
+		t.Error("the sweep ended a conversation in which somebody spoke")
+	}
+	late := start.Add(time.Hour)
+	if !c.Expired(late, "ended") || c.Status != Ended || c.EndReason != EndAbandoned {
+		t.Fatalf("not ended: %+v", c)
+	}
+	c.Pending = nil // announced, and then nothing happened
+	if c.Expired(late.Add(finalizeWithin-1), "ended") {
+		t.Error("announced again too early")
+	}
+	if !c.Expired(late.Add(finalizeWithin), "ended") || c.Pending == nil || c.Revision != 1 {
+		t.Errorf("not announced again: %+v", c)
+	}
+	c.TakeClaim("t", late, time.Minute)
+	if c.Expired(late.Add(time.Minute), "ended") {
+		t.Error("a claim was disturbed before its grace was over")
+	}
+	if !c.Expired(late.Add(3*time.Minute), "ended") || c.Status != Finalizing {
+		t.Errorf("a lost claim was not announced again: %+v", c)
+	}
+}
+
+// The index on expires_at is written at most once in half a timeout, and never lies before the end of the silence.
+func TestExpiresAtMovesSeldom(t *testing.T) {
+	c := live()
+	moves, last := 0, c.ExpiresAt
+	for s := range 3600 {
+		now := start.Add(time.Duration(s) * time.Second)
+		c.Heard(now)
+		if c.ExpiresAt != last {
+			moves, last = moves+1, c.ExpiresAt
+		}
+		if c.ExpiresAt.Before(now.Add(c.SilenceTimeout)) {
+			t.Fatalf("after %d s: expires %v, before the silence is over", s, c.ExpiresAt)
+		}
+	}
+	if moves > 60 {
+		t.Errorf("moved %d times in an hour, want at most 60 with a timeout of 2 min", moves)
+	}
+}
+
+func TestFlushedRemembersFormerSessions(t *testing.T) {
+	c := live()
+	c.Session.Flush = 7
+	for i := range formerSessions {
+		Attachment{SessionID: strings.Repeat("x", i+1), SilenceTimeout: time.Minute}.Resume(&c, c.Session.Generation)
+		if got := c.Flushed("s1"); got != 7 {
+			t.Fatalf("after %d takeovers: got flush %d, want 7", i+1, got)
+		}
+	}
+	Attachment{SessionID: "y", SilenceTimeout: time.Minute}.Resume(&c, c.Session.Generation)
+	if len(c.Former) != formerSessions || c.Session.Generation != int64(formerSessions)+2 {
+		t.Errorf("former %d, generation %d", len(c.Former), c.Session.Generation)
+	}
+}
+
+func TestWireHasNoNullLists(t *testing.T) {
+	c := live()
+	data, err := json.Marshal(c.Wire(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`"status":"in_progress"`, `"transcript_segments":[]`, `"action_items":[]`, `"events":[]`, `"photos":[]`,
+		`"apps_results":[]`, `"geolocation":null`, `"category":"other"`,
+	} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("%s is missing in %s", want, data)
+		}
+	}
+	if strings.Contains(string(data), "ummarizer") {
+		t.Errorf("a field of ours in %s", data)
+	}
+}

@@ -1,0 +1,116 @@
+package conversation
+
+import "time"
+
+// EndReason says why a conversation ended.
+type EndReason string
+
+// Why conversations end. The person's own reasons come from the client (protocol.md section 2).
+const (
+	EndSilence   EndReason = "silence"
+	EndAbandoned EndReason = "abandoned" // the sweep found it
+	EndRequested EndReason = "requested" // through the API, or the client's end message
+)
+
+// The times after which the sweep looks again at what should have happened by itself.
+const (
+	finalizeWithin = 10 * time.Minute // an ended conversation that nobody claimed
+	claimGrace     = time.Minute      // a claim that ran out
+)
+
+// MaxAttempts is how often finalizing is tried before the conversation fails.
+const MaxAttempts = 10
+
+// ClaimOutcome is what asking for the right to finalize came to.
+type ClaimOutcome uint8
+
+// The outcomes of Claim.
+const (
+	Claimed        ClaimOutcome = iota
+	ClaimHeld                   // another works on it
+	ClaimTooEarly               // it is live
+	ClaimDone                   // it is completed or failed
+	ClaimExhausted              // tried MaxAttempts times: it should fail now
+)
+
+// End closes the conversation to further words and reports whether it was live until now.
+func (c *Conversation) End(now time.Time, reason EndReason, announce string) bool {
+	if c.Status != Live {
+		return false
+	}
+	c.Status = Ended
+	c.EndReason = reason
+	c.Revision++
+	c.Pending = &Pending{announce, now}
+	c.ExpiresAt = now.Add(finalizeWithin)
+	return true
+}
+
+// TakeClaim asks for the right to finalize until ttl from now. Unless the outcome is Claimed, or ClaimExhausted
+// for a caller that goes on to Fail, nothing has changed.
+func (c *Conversation) TakeClaim(token string, now time.Time, ttl time.Duration) ClaimOutcome {
+	switch c.Status {
+	case Live:
+		return ClaimTooEarly
+	case Completed, Failed:
+		return ClaimDone
+	case Finalizing:
+		if c.Claim != nil && now.Before(c.Claim.Until) {
+			return ClaimHeld
+		}
+	case Ended:
+	}
+	if c.Attempts >= MaxAttempts {
+		return ClaimExhausted
+	}
+	c.Status = Finalizing
+	c.Attempts++
+	c.Claim = &Claim{token, now.Add(ttl)}
+	c.Pending = nil // whoever asks was told
+	c.ExpiresAt = c.Claim.Until.Add(claimGrace)
+	return Claimed
+}
+
+// Complete stores what finalizing found. The caller holds the claim; the store's fencing proves it.
+func (c *Conversation) Complete(s Structured, discarded bool, now time.Time, announce string) {
+	c.Status = Completed
+	c.Structured = &s
+	c.Discarded = discarded
+	c.Failure = ""
+	c.settle(now, announce)
+}
+
+// Fail gives up on finalizing, with a reason that the person can read.
+func (c *Conversation) Fail(reason string, now time.Time) {
+	c.Status = Failed
+	c.Failure = reason
+	c.settle(now, "")
+}
+
+func (c *Conversation) settle(now time.Time, announce string) {
+	c.Claim = nil
+	c.ExpiresAt = time.Time{}
+	c.Pending = nil
+	if announce != "" {
+		c.Pending = &Pending{announce, now}
+	}
+}
+
+// Expired reports whether something should have happened by now that did not, and marks what the sweep has to
+// do about it: a live conversation ends, one that nobody finalizes is announced again. The time to look again
+// doubles with each claim, so that one that can't be finalized costs little until it fails.
+func (c *Conversation) Expired(now time.Time, announceEnded string) bool {
+	if c.ExpiresAt.IsZero() || now.Before(c.ExpiresAt) {
+		return false
+	}
+	switch c.Status {
+	case Live:
+		return c.SilentAt(now) && c.End(now, EndAbandoned, announceEnded)
+	case Ended, Finalizing:
+		c.Pending = &Pending{announceEnded, now}
+		c.ExpiresAt = now.Add(finalizeWithin << min(c.Attempts, 6))
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,60 @@
+package conversation
+
+import (
+	"time"
+
+	"earshot.dev/shared/transcript"
+)
+
+// Wire is a conversation as Omi's clients and webhook receivers read it (protocol.md section 4).
+type Wire struct {
+	ID           string               `json:"id"`
+	CreatedAt    time.Time            `json:"created_at"`
+	StartedAt    time.Time            `json:"started_at"`
+	FinishedAt   time.Time            `json:"finished_at"`
+	Source       string               `json:"source"`
+	Language     string               `json:"language"`
+	Structured   Structured           `json:"structured"`
+	Segments     []transcript.Segment `json:"transcript_segments"`
+	Status       string               `json:"status"`
+	Discarded    bool                 `json:"discarded"`
+	Geolocation  *struct{}            `json:"geolocation"`
+	Photos       []struct{}           `json:"photos"`
+	AppsResults  []struct{}           `json:"apps_results"`
+	ExternalData *struct{}            `json:"external_data"`
+	Visibility   string               `json:"visibility"`
+	Starred      bool                 `json:"starred"`
+}
+
+// wireStatus gives the statuses Omi's names.
+var wireStatus = map[Status]string{
+	Live: "in_progress", Ended: "processing", Finalizing: "processing", Completed: "completed", Failed: "failed",
+}
+
+// WireStatus is the status under the name that clients know.
+func (c *Conversation) WireStatus() string { return wireStatus[c.Status] }
+
+// Wire is the conversation with its segments as it goes to clients and receivers; lists are never null.
+func (c *Conversation) Wire(segments []transcript.Segment) Wire {
+	structured := Structured{Category: CategoryOther}
+	if c.Structured != nil {
+		structured = *c.Structured
+	}
+	if structured.ActionItems == nil {
+		structured.ActionItems = []ActionItem{}
+	}
+	if structured.Events == nil {
+		structured.Events = []Event{}
+	}
+	if segments == nil {
+		segments = []transcript.Segment{}
+	}
+	return Wire{
+		ID: c.ID, CreatedAt: c.CreatedAt, StartedAt: c.StartedAt, FinishedAt: c.FinishedAt, Source: c.Source,
+		Language: c.Language, Structured: structured, Segments: segments, Status: c.WireStatus(),
+		Discarded: c.Discarded, Photos: []struct{}{}, AppsResults: []struct{}{}, Visibility: "private",
+	}
+}
+
+// CategoryOther is the category of what fits no other (protocol.md section 4).
+const CategoryOther = "other"

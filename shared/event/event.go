@@ -1,0 +1,96 @@
+// Package event states what the functions tell each other: the types, their payloads, their topics and their
+// ids.
+//
+// An event says that something was committed. It may come twice, late, or out of order, and it carries ids
+// rather than content, so a consumer looks at the store for what is true now. Ids are made from what was
+// committed and not from when it was told: telling again gives the same id.
+package event
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/transcript"
+	"earshot.dev/shared/usage"
+)
+
+// The types of events. Each has a topic of its own; see Topic.
+const (
+	ConversationEnded     = "conversation.ended.v1"
+	ConversationFinalized = "conversation.finalized.v1"
+	TranscriptAppended    = "transcript.appended.v1"
+	UsageRecorded         = "usage.recorded.v1"
+)
+
+// Types are all types of events.
+var Types = []string{ConversationEnded, ConversationFinalized, TranscriptAppended, UsageRecorded}
+
+// Topic is the name of the Pub/Sub topic of a type: without its version, with hyphens.
+func Topic(eventType string) string {
+	name := eventType[:strings.LastIndex(eventType, ".v")]
+	return strings.ReplaceAll(name, ".", "-")
+}
+
+// Event is one message. All but Data travel as attributes.
+type Event struct {
+	ID          string
+	Type        string
+	Subject     string // {uid}/{conversation id}
+	Time        time.Time
+	Traceparent string // W3C trace context of the publisher, if any
+	Data        json.RawMessage
+}
+
+// Conversation is the payload of ConversationEnded and ConversationFinalized.
+type Conversation struct {
+	UID            string `json:"uid"`
+	ConversationID string `json:"conversation_id"`
+	Revision       int    `json:"revision"`
+}
+
+// Usage is the payload of UsageRecorded: totals of the conversation as committed, of some of its hours or all.
+type Usage struct {
+	UID            string      `json:"uid"`
+	ConversationID string      `json:"conversation_id"`
+	Hours          usage.Hours `json:"hours"`
+}
+
+// Appended is the payload of TranscriptAppended: segments that are new or grew.
+type Appended struct {
+	UID            string               `json:"uid"`
+	ConversationID string               `json:"conversation_id"`
+	Segments       []transcript.Segment `json:"segments"`
+}
+
+// OfConversation tells that c reached the state that the type, ConversationEnded or ConversationFinalized, names.
+func OfConversation(eventType, uid string, c *conversation.Conversation, now time.Time) (Event, error) {
+	verb := strings.Split(eventType, ".")[1]
+	id := fmt.Sprintf("%s:%s:%d", c.ID, verb, c.Revision)
+	return newEvent(id, eventType, uid, c.ID, now, Conversation{uid, c.ID, c.Revision})
+}
+
+// OfUsage tells what c has used in some of its hours, as of the version of it that was committed.
+func OfUsage(uid string, c *conversation.Conversation, hours usage.Hours, now time.Time) (Event, error) {
+	id := fmt.Sprintf("%s:usage:%d", c.ID, c.UpdateTime.UnixMicro())
+	return newEvent(id, UsageRecorded, uid, c.ID, now, Usage{uid, c.ID, hours})
+}
+
+func newEvent(id, eventType, uid, cid string, now time.Time, payload any) (Event, error) {
+	data, err := json.Marshal(payload)
+	if err != nil {
+		return Event{}, fmt.Errorf("encode %s: %w", eventType, err)
+	}
+	return Event{ID: id, Type: eventType, Subject: uid + "/" + cid, Time: now, Data: data}, nil
+}
+
+// Decode reads the payload of an event. An error means that the event can never be understood.
+func Decode[T any](e Event) (T, error) {
+	var payload T
+	if err := json.Unmarshal(e.Data, &payload); err != nil {
+		return payload, fmt.Errorf("decode %s: %w", e.Type, err)
+	}
+	return payload, nil
+}

@@ -1,0 +1,50 @@
+package event
+
+import (
+	"testing"
+	"time"
+
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/usage"
+)
+
+func TestTopics(t *testing.T) {
+	want := map[string]string{
+		ConversationEnded: "conversation-ended", ConversationFinalized: "conversation-finalized",
+		TranscriptAppended: "transcript-appended", UsageRecorded: "usage-recorded",
+	}
+	for _, eventType := range Types {
+		if got := Topic(eventType); got != want[eventType] {
+			t.Errorf("%s: got %q, want %q", eventType, got, want[eventType])
+		}
+	}
+}
+
+// Telling the same twice gives the same id, whenever it is told; telling something else doesn't.
+func TestIDsAreDeterministic(t *testing.T) {
+	c := conversation.Conversation{ID: "c", Revision: 3, UpdateTime: time.Unix(7, 8000)}
+	first, err1 := OfConversation(ConversationEnded, "u", &c, time.Unix(1, 0))
+	again, err2 := OfConversation(ConversationEnded, "u", &c, time.Unix(2, 0))
+	other, err3 := OfConversation(ConversationFinalized, "u", &c, time.Unix(1, 0))
+	if err1 != nil || err2 != nil || err3 != nil {
+		t.Fatal(err1, err2, err3)
+	}
+	if first.ID != "c:ended:3" || again.ID != first.ID || other.ID != "c:finalized:3" || first.Subject != "u/c" {
+		t.Errorf("got %q, %q, %q, subject %q", first.ID, again.ID, other.ID, first.Subject)
+	}
+}
+
+func TestUsageRoundTrip(t *testing.T) {
+	c := conversation.Conversation{ID: "c", Usage: usage.Hours{"2026-11-23T10": {AudioMS: 5, SpeechMS: 3, Words: 2}}}
+	e, err := OfUsage("u", &c, c.Usage, time.Unix(1, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Decode[Usage](e)
+	if err != nil || got.Hours["2026-11-23T10"] != c.Usage["2026-11-23T10"] || got.UID != "u" {
+		t.Errorf("got %+v, %v from %s", got, err, e.Data)
+	}
+	if _, err := Decode[Usage](Event{Type: UsageRecorded, Data: []byte(`[1]`)}); err == nil {
+		t.Error("garbage was decoded")
+	}
+}
