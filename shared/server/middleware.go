@@ -1,0 +1,53 @@
+package server
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"earshot.dev/shared/fault"
+	"earshot.dev/shared/logging"
+)
+
+// health answers /healthz with 200. While the server drains nobody is answered: Cloud Run sends a stopping instance
+// nothing new, and to any other prober a connection refused says the same as a 503. It is for probes: who asks from
+// outside gets a 404 of Google's front end, which keeps some paths that end in z to itself.
+// https://cloud.google.com/run/docs/known-issues#ah
+func health(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/healthz" {
+			w.WriteHeader(http.StatusOK)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// traced binds the trace of a request, which Cloud Run gives to each, to what is logged about it.
+func traced(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if traceparent := r.Header.Get("Traceparent"); traceparent != "" {
+			r = r.WithContext(logging.WithTrace(r.Context(), traceparent))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recovered answers 500 where next panics, and logs the panic with its stack.
+func recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			value := recover()
+			if value == nil {
+				return
+			}
+			if err, ok := value.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(value) // not a fault: so a handler has net/http cut the connection
+			}
+			logging.Error(r.Context(), eventPanicked, logging.Recovered(value),
+				slog.String("method", r.Method), slog.String("path", r.URL.Path))
+			http.Error(w, fault.Internal.String(), fault.Internal.HTTPStatus())
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
