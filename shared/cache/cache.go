@@ -1,0 +1,278 @@
+package cache
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"github.com/redis/go-redis/v9"
+
+	"earshot.dev/shared/fault"
+)
+
+const (
+	defaultTTL         = 10 * time.Minute
+	defaultNegativeTTL = 10 * time.Second
+	defaultSize        = 1000
+
+	loadTimeout = 5 * time.Second // of the loader
+)
+
+// Options say what a Query is called and how long it keeps what.
+type Options struct {
+	Name    string // in keys, counters and logs
+	Version int    // of T's JSON
+
+	TTL         time.Duration // of a value in Redis, less up to a tenth so that they don't end together; 0 is 10 min
+	NegativeTTL time.Duration // of a not-found, in both layers; 0 is 10 s
+	LocalTTL    time.Duration // of anything in this process, where it may be stale; 0 keeps nothing here
+	Size        int           // entries in this process at most; 0 is 1000
+}
+
+// Query answers a question that has a key with a T, out of the nearest place that knows. Its methods may be called
+// from any goroutine.
+type Query[T any] struct {
+	name        string
+	ttl         time.Duration
+	negativeTTL time.Duration
+	load        func(ctx context.Context, key string) (T, error)
+	local       *otter.Cache[string, answer[T]] // nil without a LocalTTL
+	remote      *remote
+	stats       counters
+
+	mu      sync.Mutex
+	flights map[string]*flight[T] // the latest of each key that is under way
+	closed  context.Context       // ends with Close; guarded by mu against flights that would begin after
+	close   context.CancelFunc
+	flying  sync.WaitGroup
+}
+
+// answer is what may be kept: a value, or the error that says that there is none.
+type answer[T any] struct {
+	value T
+	err   error // of kind fault.NotFound, or nil
+}
+
+// New returns a Query over the loader, which returns an error of kind [fault.NotFound] where there is nothing under
+// the key, and must end when its context does. T must survive encoding/json. The client must let a context's
+// deadline end a call: New panics unless [redis.Options.ContextTimeoutEnabled] is set, since a silent Redis would
+// stall every Get otherwise.
+func New[T any](client *redis.Client, o Options, load func(ctx context.Context, key string) (T, error)) *Query[T] {
+	if !client.Options().ContextTimeoutEnabled {
+		panic("cache: the Redis client must have ContextTimeoutEnabled")
+	}
+	q := &Query[T]{
+		name:        o.Name,
+		ttl:         cmp.Or(o.TTL, defaultTTL),
+		negativeTTL: cmp.Or(o.NegativeTTL, defaultNegativeTTL),
+		load:        load,
+		flights:     make(map[string]*flight[T]),
+	}
+	q.closed, q.close = context.WithCancel(context.Background())
+	q.remote = newRemote(client, o, &q.stats)
+	if o.LocalTTL > 0 {
+		q.local = otter.Must(&otter.Options[string, answer[T]]{
+			MaximumSize: cmp.Or(o.Size, defaultSize),
+			ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, answer[T]]) time.Duration {
+				if e.Value.err != nil {
+					return min(o.LocalTTL, q.negativeTTL)
+				}
+				return o.LocalTTL
+			}),
+		})
+	}
+	return q
+}
+
+// Get returns the answer for the key, which callers share and must not change. It returns the loader's error, of
+// kind NotFound also where that is remembered, and Unavailable if ctx ends first.
+func (q *Query[T]) Get(ctx context.Context, key string) (T, error) {
+	if q.local != nil {
+		if a, ok := q.local.GetIfPresent(key); ok {
+			q.stats.localHits.Add(1)
+			return a.value, a.err
+		}
+	}
+	f, err := q.look(ctx, key)
+	if err != nil {
+		var none T
+		return none, fault.New(fault.Unavailable, "cache "+q.name, err)
+	}
+	return f.value, f.err
+}
+
+// look returns a flight that has landed and whose answer is good for who asks now.
+func (q *Query[T]) look(ctx context.Context, key string) (*flight[T], error) {
+	f, leads := q.join(ctx, key)
+	if err := f.wait(ctx); err != nil || leads || f.proven {
+		return f, err
+	}
+	f, _ = q.join(ctx, key) // whichever it is, it began after we asked
+	return f, f.wait(ctx)
+}
+
+// Invalidate forgets the key, for a writer to call after its commit and before it answers. It can't fail: what Redis
+// doesn't take now is repeated in the background (see the package comment). It doesn't matter whether ctx has ended.
+func (q *Query[T]) Invalidate(ctx context.Context, key string) {
+	q.remote.remove(ctx, key)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.flights, key) // what it brings may be old: nobody else is to wait for it, and it isn't kept here
+	if q.local != nil {
+		q.local.Invalidate(key)
+	}
+}
+
+// Close ends what runs in the background and returns when it has ended. A Get that needs more than the first layer
+// fails afterwards.
+func (q *Query[T]) Close() {
+	q.mu.Lock()
+	q.close()
+	q.mu.Unlock()
+	q.flying.Wait()
+	q.remote.close()
+	if q.local != nil {
+		q.local.StopAllGoroutines()
+	}
+}
+
+// fly finds the answer for f. It begins in the caller's goroutine, since most often Redis has the answer; what may
+// take longer goes on without the caller.
+func (q *Query[T]) fly(ctx context.Context, key string, f *flight[T]) {
+	ctx = context.WithoutCancel(ctx)
+	landing := true
+	defer func() {
+		if landing { // also if T's decoding panics
+			q.land(key, f)
+		}
+	}()
+	at := q.remote.read(ctx, key)
+	if q.answered(ctx, key, f, at) {
+		return
+	}
+	landing = false
+	go func() {
+		defer q.land(key, f)
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(q.closed, cancel)()
+		if at.reachable {
+			at = q.remote.claim(ctx, key)
+		}
+		if !q.answered(ctx, key, f, at) {
+			q.fetch(ctx, key, f, at)
+		}
+	}()
+}
+
+// answered tells f what Redis has, if that is an answer.
+func (q *Query[T]) answered(ctx context.Context, key string, f *flight[T], at sight) bool {
+	if !at.answers() {
+		return false
+	}
+	a, err := q.decode(at.entry)
+	if err != nil {
+		q.remote.complain(ctx, "cache_undecodable", fault.New(fault.Internal, "decode", err))
+		q.remote.remove(ctx, key) // or it would be in the way for all its TTL
+		return false
+	}
+	q.stats.redisHits.Add(1)
+	f.value, f.err = a.value, a.err
+	q.keep(key, f)
+	return true
+}
+
+// fetch calls the loader, tells f, and puts the answer where it belongs.
+func (q *Query[T]) fetch(ctx context.Context, key string, f *flight[T], at sight) {
+	q.stats.misses.Add(1)
+	f.value, f.err = q.call(ctx, key)
+	lasting := f.err == nil || fault.Is(f.err, fault.NotFound)
+	f.proven = !lasting || !at.reachable
+	q.seal(f)
+	if at.lease != "" {
+		entry, ttl := q.encode(ctx, f)
+		kept, err := q.remote.exchange(ctx, key, at.lease, entry, ttl)
+		if lasting && err == nil && !kept {
+			q.stats.overtaken.Add(1)
+			return
+		}
+		f.proven = f.proven || kept
+	}
+	if lasting {
+		q.keep(key, f)
+	}
+}
+
+// call runs the loader with a deadline of its own. A panic is an error, so that it ends one answer and not the
+// process; it is critical, since somebody has to mend it.
+func (q *Query[T]) call(ctx context.Context, key string) (value T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
+	q.stats.loads.Add(1)
+	defer func() {
+		if r := recover(); r != nil {
+			err = fault.Escalate(fault.Critical, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+		}
+		if err != nil {
+			var none T
+			value, err = none, fault.Wrap("load "+q.name, err)
+			if !fault.Is(err, fault.NotFound) {
+				q.stats.loadErrors.Add(1)
+			}
+		}
+	}()
+	return q.load(ctx, key)
+}
+
+// keep puts what f found into this process's layer, unless something has happened to the key since f began.
+func (q *Query[T]) keep(key string, f *flight[T]) {
+	if q.local == nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.flights[key] == f {
+		q.local.Set(key, answer[T]{f.value, f.err})
+	}
+}
+
+// The first byte of an entry says what it is.
+const (
+	tagValue    = 'v'
+	tagNotFound = 'n'
+	tagLease    = 'l'
+)
+
+// encode gives the entry for what f found, and how long it lasts. It is empty for what isn't to be kept.
+func (q *Query[T]) encode(ctx context.Context, f *flight[T]) ([]byte, time.Duration) {
+	switch {
+	case fault.Is(f.err, fault.NotFound):
+		return append([]byte{tagNotFound}, fault.ReasonOf(f.err)...), q.negativeTTL
+	case f.err != nil:
+		return nil, 0
+	}
+	body, err := json.Marshal(f.value)
+	if err != nil {
+		q.remote.complain(ctx, "cache_unencodable", fault.New(fault.Internal, "encode", err))
+		return nil, 0
+	}
+	return append([]byte{tagValue}, body...), jittered(q.ttl)
+}
+
+func (q *Query[T]) decode(entry []byte) (answer[T], error) {
+	var a answer[T]
+	switch tag, body := entry[0], entry[1:]; tag {
+	case tagValue:
+		return a, json.Unmarshal(body, &a.value)
+	case tagNotFound:
+		a.err = fault.Newf(fault.NotFound, "load "+q.name, "%s", body)
+		return a, nil
+	default:
+		return a, fmt.Errorf("an entry can't begin with %q", tag)
+	}
+}

@@ -1,0 +1,37 @@
+// Package redisclient opens Redis in the way that lock and cache need it.
+package redisclient
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/redis/go-redis/v9"
+
+	"earshot.dev/shared/fault"
+	"earshot.dev/shared/logging"
+)
+
+// Config is where Redis is.
+type Config struct {
+	URL string `env:"REDIS_URL,required"` // redis://[user:password@]host:port or rediss:// for TLS
+}
+
+// Open gives a client; it connects when it is used. A context's deadline ends a call, so that a Redis that is
+// silent stalls nobody for longer than they chose to wait.
+func Open(cfg Config) (*redis.Client, error) {
+	options, err := redis.ParseURL(cfg.URL)
+	if err != nil {
+		return nil, fault.Newf(fault.Internal, "open redis", "REDIS_URL can't be read") // it may hold a password
+	}
+	options.ContextTimeoutEnabled = true
+	redis.SetLogger(murmur{}) // the library has one logger for all clients
+	return redis.NewClient(options), nil
+}
+
+// murmur takes what the library would print: it repeats what the callers are told by errors.
+type murmur struct{}
+
+func (murmur) Printf(ctx context.Context, format string, args ...any) {
+	logging.From(ctx).DebugContext(ctx, "redis_says", slog.String("text", fmt.Sprintf(format, args...)))
+}
