@@ -1,0 +1,134 @@
+package firestoretest
+
+import (
+	"math"
+	"slices"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+)
+
+// newFilter reads a filter; none lets everything through.
+func newFilter(f *pb.StructuredQuery_Filter) (func(document) bool, error) {
+	switch f := f.GetFilterType().(type) {
+	case nil:
+		return func(document) bool { return true }, nil
+	case *pb.StructuredQuery_Filter_CompositeFilter:
+		return newComposite(f.CompositeFilter)
+	case *pb.StructuredQuery_Filter_FieldFilter:
+		return newFieldFilter(f.FieldFilter)
+	case *pb.StructuredQuery_Filter_UnaryFilter:
+		return newUnaryFilter(f.UnaryFilter)
+	default:
+		return nil, invalid("unknown filter %T", f)
+	}
+}
+
+func newComposite(f *pb.StructuredQuery_CompositeFilter) (func(document) bool, error) {
+	inner := make([]func(document) bool, len(f.GetFilters()))
+	for i, one := range f.GetFilters() {
+		var err error
+		if inner[i], err = newFilter(one); err != nil {
+			return nil, err
+		}
+	}
+	switch f.GetOp() {
+	case pb.StructuredQuery_CompositeFilter_AND:
+		return func(d document) bool {
+			return !slices.ContainsFunc(inner, func(holds func(document) bool) bool { return !holds(d) })
+		}, nil
+	case pb.StructuredQuery_CompositeFilter_OR:
+		return func(d document) bool {
+			return slices.ContainsFunc(inner, func(holds func(document) bool) bool { return holds(d) })
+		}, nil
+	default:
+		return nil, invalid("unknown composite filter %v", f.GetOp())
+	}
+}
+
+// newFieldFilter compares a field with a value. A document without the field never matches. Inequalities only
+// hold between values of one type, and nothing but a not-in or != has to do with null.
+func newFieldFilter(f *pb.StructuredQuery_FieldFilter) (func(document) bool, error) {
+	path, err := orderPath(f.GetField().GetFieldPath())
+	if err != nil {
+		return nil, err
+	}
+	holds, err := operator(f.GetOp(), f.GetValue())
+	if err != nil {
+		return nil, err
+	}
+	return func(d document) bool {
+		v, ok := d.value(path)
+		return ok && holds(v)
+	}, nil
+}
+
+func operator(op pb.StructuredQuery_FieldFilter_Operator, operand *pb.Value) (func(*pb.Value) bool, error) {
+	operands := operand.GetArrayValue().GetValues()
+	ordered := func(holds func(c int) bool) func(*pb.Value) bool {
+		return func(v *pb.Value) bool {
+			return rank(v) == rank(operand) && isNaN(v) == isNaN(operand) && holds(compare(v, operand))
+		}
+	}
+	switch op {
+	case pb.StructuredQuery_FieldFilter_EQUAL:
+		return func(v *pb.Value) bool { return equal(v, operand) }, nil
+	case pb.StructuredQuery_FieldFilter_NOT_EQUAL:
+		return func(v *pb.Value) bool { return !isNull(v) && !equal(v, operand) }, nil
+	case pb.StructuredQuery_FieldFilter_LESS_THAN:
+		return ordered(func(c int) bool { return c < 0 }), nil
+	case pb.StructuredQuery_FieldFilter_LESS_THAN_OR_EQUAL:
+		return ordered(func(c int) bool { return c <= 0 }), nil
+	case pb.StructuredQuery_FieldFilter_GREATER_THAN:
+		return ordered(func(c int) bool { return c > 0 }), nil
+	case pb.StructuredQuery_FieldFilter_GREATER_THAN_OR_EQUAL:
+		return ordered(func(c int) bool { return c >= 0 }), nil
+	case pb.StructuredQuery_FieldFilter_IN:
+		return func(v *pb.Value) bool { return contains(operands, v) }, nil
+	case pb.StructuredQuery_FieldFilter_NOT_IN:
+		return func(v *pb.Value) bool {
+			return !isNull(v) && !contains(operands, v) && !slices.ContainsFunc(operands, isNull)
+		}, nil
+	case pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS:
+		return func(v *pb.Value) bool { return contains(v.GetArrayValue().GetValues(), operand) }, nil
+	case pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS_ANY:
+		return func(v *pb.Value) bool {
+			return slices.ContainsFunc(v.GetArrayValue().GetValues(), func(e *pb.Value) bool { return contains(operands, e) })
+		}, nil
+	default:
+		return nil, invalid("unknown operator %v", op)
+	}
+}
+
+func newUnaryFilter(f *pb.StructuredQuery_UnaryFilter) (func(document) bool, error) {
+	path, err := orderPath(f.GetField().GetFieldPath())
+	if err != nil {
+		return nil, err
+	}
+	var holds func(*pb.Value) bool
+	switch f.GetOp() {
+	case pb.StructuredQuery_UnaryFilter_IS_NULL:
+		holds = isNull
+	case pb.StructuredQuery_UnaryFilter_IS_NOT_NULL:
+		holds = func(v *pb.Value) bool { return !isNull(v) }
+	case pb.StructuredQuery_UnaryFilter_IS_NAN:
+		holds = isNaN
+	case pb.StructuredQuery_UnaryFilter_IS_NOT_NAN:
+		holds = func(v *pb.Value) bool { return !isNull(v) && !isNaN(v) }
+	default:
+		return nil, invalid("unknown operator %v", f.GetOp())
+	}
+	return func(d document) bool {
+		v, ok := d.value(path)
+		return ok && holds(v)
+	}, nil
+}
+
+func isNull(v *pb.Value) bool {
+	_, ok := v.GetValueType().(*pb.Value_NullValue)
+	return ok
+}
+
+func isNaN(v *pb.Value) bool {
+	d, ok := v.GetValueType().(*pb.Value_DoubleValue)
+	return ok && math.IsNaN(d.DoubleValue)
+}

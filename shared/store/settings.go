@@ -1,0 +1,59 @@
+package store
+
+import (
+	"context"
+
+	"cloud.google.com/go/firestore"
+
+	"earshot.dev/shared/account"
+	"earshot.dev/shared/fault"
+)
+
+// Profile reads a user's settings. NotFound: there is no such user.
+func (s *Store) Profile(ctx context.Context, uid string) (account.Profile, error) {
+	return read[account.Profile](ctx, s.user(uid))
+}
+
+// PutProfile stores a user's settings, and with them the user.
+func (s *Store) PutProfile(ctx context.Context, uid string, p account.Profile) error {
+	_, err := s.user(uid).Set(ctx, p)
+	return wrap("write profile", err)
+}
+
+// Webhook reads where a type of event goes. NotFound: nowhere.
+func (s *Store) Webhook(ctx context.Context, uid string, t account.WebhookType) (account.Webhook, error) {
+	return read[account.Webhook](ctx, s.user(uid).Collection("webhooks").Doc(string(t)))
+}
+
+// PutWebhook stores where a type of event goes.
+func (s *Store) PutWebhook(ctx context.Context, uid string, t account.WebhookType, w account.Webhook) error {
+	_, err := s.user(uid).Collection("webhooks").Doc(string(t)).Set(ctx, w)
+	return wrap("write webhook", err)
+}
+
+// Delivery reads what became of a delivery. NotFound: it was never attempted.
+func (s *Store) Delivery(ctx context.Context, uid, id string) (account.Delivery, error) {
+	return read[account.Delivery](ctx, s.delivery(uid, id))
+}
+
+// PutDelivery stores what became of a delivery.
+func (s *Store) PutDelivery(ctx context.Context, uid string, d account.Delivery) error {
+	_, err := s.delivery(uid, d.ID).Set(ctx, d)
+	return wrap("write delivery", err)
+}
+
+func (s *Store) delivery(uid, id string) *firestore.DocumentRef {
+	return s.user(uid).Collection("deliveries").Doc(id)
+}
+
+func read[T any](ctx context.Context, ref *firestore.DocumentRef) (T, error) {
+	var v T
+	snapshot, err := ref.Get(ctx)
+	if err != nil {
+		return v, wrap("read "+ref.Parent.ID, err)
+	}
+	if err := snapshot.DataTo(&v); err != nil {
+		return v, fault.New(fault.Internal, "decode "+ref.Parent.ID, err)
+	}
+	return v, nil
+}
