@@ -1,0 +1,35 @@
+package main
+
+import (
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"earshot.dev/shared/auth"
+	"earshot.dev/shared/logging"
+	"earshot.dev/shared/redisclient"
+	"earshot.dev/shared/server"
+)
+
+type config struct {
+	Server  server.Config
+	Logging logging.Config
+	Auth    auth.Config
+	Redis   redisclient.Config
+
+	ProjectID string `env:"PROJECT_ID,required"`
+
+	DeepgramURL    string `env:"DEEPGRAM_URL" envDefault:"wss://api.deepgram.com/v1/listen"`
+	DeepgramAPIKey string `env:"DEEPGRAM_API_KEY,required"`
+	DeepgramModel  string `env:"DEEPGRAM_MODEL" envDefault:"nova-3"`
+	// DeepgramLanguages are those that the model understands, with commas between; empty: those of Nova-3.
+	DeepgramLanguages []string `env:"DEEPGRAM_LANGUAGES"`
+
+	// MinSilence is the shortest conversation_timeout; clients count on 2 min.
+	MinSilence time.Duration `env:"MIN_CONVERSATION_TIMEOUT" envDefault:"2m"`
+
+	MaxSessions   int   `env:"MAX_SESSIONS" envDefault:"300"`      // at a time, in this instance
+	MaxFrameBytes int64 `env:"MAX_FRAME_BYTES" envDefault:"65536"` // over it a client is closed with 1009
+}
+
+func readConfig() (config, error) { return env.ParseAs[config]() }

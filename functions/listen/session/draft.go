@@ -1,0 +1,133 @@
+package session
+
+import (
+	"time"
+
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/transcript"
+	"earshot.dev/shared/usage"
+)
+
+// utterance is a stretch of one speaker's final words, at the time they were said.
+type utterance struct {
+	id         string
+	text       string
+	speaker    int
+	start, end time.Time
+}
+
+func (u utterance) segment(origin time.Time) transcript.Segment {
+	return transcript.Segment{
+		ID: u.id, Text: u.text, Speaker: u.speaker,
+		Start: max(u.start.Sub(origin), 0), End: max(u.end.Sub(origin), 0),
+	}
+}
+
+// draft is the conversation as this session sees it: what is stored, and on top of it what is not yet. When
+// somebody else turns out to have written, the stored part is replaced and the rest laid on top again. It does
+// no I/O.
+type draft struct {
+	sessionID  string
+	stored     conversation.Conversation // as last read or written; no ID: there is none
+	transcript *transcript.Transcript    // stored and unsaved words
+	unsaved    []utterance
+	metered    usage.Hours // not yet committed
+	sending    int         // how many of unsaved are in the commit under way
+	sent       usage.Hours // what of metered is in the commit under way
+}
+
+// open reports whether there is a conversation for words to go to.
+func (d *draft) open() bool { return d.stored.ID != "" }
+
+// begin takes the conversation that the session was attached to, and gives the words that waited for it.
+func (d *draft) begin(stored conversation.Conversation, last transcript.Page) transcript.Change {
+	d.stored = stored
+	d.transcript = transcript.Resume(last)
+	d.sending, d.sent = 0, nil
+	return d.transcript.Add(d.segments()...)
+}
+
+// leave forgets the conversation; what is unsaved waits for the next one.
+func (d *draft) leave() {
+	d.stored = conversation.Conversation{}
+	d.transcript = nil
+	d.sending, d.sent = 0, nil
+}
+
+// add takes final words in and gives what they change for the client; nothing as long as no conversation is open.
+func (d *draft) add(u utterance) transcript.Change {
+	d.unsaved = append(d.unsaved, u)
+	if !d.open() {
+		return transcript.Change{}
+	}
+	return d.transcript.Add(u.segment(d.stored.StartedAt))
+}
+
+// meter adds to what the conversation used.
+func (d *draft) meter(at time.Time, t usage.Totals) {
+	if t != (usage.Totals{}) {
+		d.metered = d.metered.Add(usage.Hours{usage.Hour(at): t})
+	}
+}
+
+func (d *draft) segments() []transcript.Segment {
+	segments := make([]transcript.Segment, len(d.unsaved))
+	for i, u := range d.unsaved {
+		segments[i] = u.segment(d.stored.StartedAt)
+	}
+	return segments
+}
+
+// commit is the next version of the conversation with all that is unsaved in it, the pages that changed, and
+// the flush number by which its outcome is recognised.
+func (d *draft) commit() (c conversation.Conversation, pages []transcript.Page, flush int64) {
+	c = d.stored
+	flush = c.MarkFlush(d.sessionID)
+	hours := d.metered
+	for _, u := range d.unsaved {
+		words := u.segment(c.StartedAt).Words()
+		c.Words += words
+		c.Heard(u.end)
+		hours = hours.Add(usage.Hours{usage.Hour(u.start): {Words: int64(words)}})
+	}
+	c.Usage = c.Usage.Add(hours)
+	if len(d.unsaved) > 0 {
+		pages = d.transcript.Unsaved()
+		c.Segments = d.transcript.Len()
+		c.Pages = pages[len(pages)-1].Number + 1
+	}
+	d.sending, d.sent = len(d.unsaved), d.metered
+	return c, pages, flush
+}
+
+// committed notes that the commit under way took effect and is the stored version now.
+func (d *draft) committed(stored conversation.Conversation) {
+	d.stored = stored
+	d.unsaved = append([]utterance(nil), d.unsaved[d.sending:]...)
+	d.metered = subtract(d.metered, d.sent)
+	d.sending, d.sent = 0, nil
+	if stored.Pages > 0 {
+		d.transcript.Saved(stored.Pages - 1)
+	}
+}
+
+// heardUntil is the end of the last word, stored or not.
+func (d *draft) heardUntil() time.Time {
+	at := d.stored.FinishedAt
+	for _, u := range d.unsaved {
+		if u.end.After(at) {
+			at = u.end
+		}
+	}
+	return at
+}
+
+func subtract(h, o usage.Hours) usage.Hours {
+	rest := usage.Hours{}
+	for hour, t := range h {
+		if left := t.Sub(o[hour]); left != (usage.Totals{}) {
+			rest[hour] = left
+		}
+	}
+	return rest
+}

@@ -1,0 +1,181 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/event"
+	"earshot.dev/shared/fault"
+	"earshot.dev/shared/transcript"
+)
+
+// memory is a store with the semantics that matter: a version has one successor, and a commit is whole or not at
+// all. Each write moves the update time.
+type memory struct {
+	mu            sync.Mutex
+	clock         time.Time
+	conversations map[string]*record
+	order         []string // ids as they were created
+	devices       map[string]conversation.Device
+	commits       int
+	reads         int
+	onCommit      func(c conversation.Conversation, apply func() error) error // replaces a commit; may apply it
+}
+
+type record struct {
+	conversation.Conversation
+	pages map[int]transcript.Page
+}
+
+func newMemory() *memory {
+	return &memory{
+		clock: time.Unix(1, 0), conversations: map[string]*record{}, devices: map[string]conversation.Device{},
+	}
+}
+
+func (m *memory) tick() time.Time {
+	m.clock = m.clock.Add(time.Microsecond)
+	return m.clock
+}
+
+func (m *memory) Attach(_ context.Context, _ string, a conversation.Attachment,
+) (conversation.Conversation, transcript.Page, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	device := m.devices[a.Device]
+	r := m.conversations[device.ConversationID]
+	if r != nil && r.Resumable(a.At) {
+		a.Resume(&r.Conversation, device.Generation)
+	} else {
+		r = &record{a.Begin(fmt.Sprintf("c%d", len(m.conversations)+1), device.Generation), map[int]transcript.Page{}}
+		m.conversations[r.ID] = r
+		m.order = append(m.order, r.ID)
+	}
+	r.UpdateTime = m.tick()
+	m.devices[a.Device] = a.Pointer(&r.Conversation)
+	return r.Conversation, r.last(), nil
+}
+
+func (r *record) last() transcript.Page {
+	if r.Pages == 0 {
+		return transcript.Page{}
+	}
+	return r.pages[r.Pages-1]
+}
+
+func (m *memory) Commit(_ context.Context, _ string, c *conversation.Conversation, pages ...transcript.Page) error {
+	m.mu.Lock()
+	m.commits++
+	hook := m.onCommit
+	m.mu.Unlock()
+	next := *c
+	apply := func() error { return m.apply(&next, pages) }
+	if hook == nil {
+		hook = func(_ conversation.Conversation, apply func() error) error { return apply() }
+	}
+	err := hook(next, apply)
+	if err == nil {
+		*c = next
+	}
+	return err
+}
+
+func (m *memory) apply(c *conversation.Conversation, pages []transcript.Page) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.conversations[c.ID]
+	if r == nil || !r.UpdateTime.Equal(c.UpdateTime) {
+		return fault.Newf(fault.Conflict, "commit", "somebody wrote in between")
+	}
+	r.Conversation = *c
+	r.UpdateTime = m.tick()
+	for _, p := range pages {
+		r.pages[p.Number] = p
+	}
+	c.UpdateTime = r.UpdateTime
+	return nil
+}
+
+func (m *memory) Tail(_ context.Context, _, cid string) (conversation.Conversation, transcript.Page, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reads++
+	r := m.conversations[cid]
+	if r == nil {
+		return conversation.Conversation{}, transcript.Page{}, fault.Newf(fault.NotFound, "tail", "no %s", cid)
+	}
+	return r.Conversation, r.last(), nil
+}
+
+// edit changes a stored conversation as another process would.
+func (m *memory) edit(cid string, change func(*conversation.Conversation)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.conversations[cid]
+	change(&r.Conversation)
+	r.UpdateTime = m.tick()
+}
+
+func (m *memory) setHook(hook func(conversation.Conversation, func() error) error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.onCommit = hook
+}
+
+func (m *memory) get(cid string) conversation.Conversation {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.conversations[cid].Conversation
+}
+
+// words are the words of each conversation, in order.
+func (m *memory) words() [][]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all [][]string
+	for _, id := range m.order {
+		if m.conversations[id] == nil {
+			continue
+		}
+		var words []string
+		for n := range m.conversations[id].Pages {
+			for _, s := range m.conversations[id].pages[n].Segments {
+				words = append(words, strings.Fields(s.Text)...)
+			}
+		}
+		all = append(all, words)
+	}
+	return all
+}
+
+// board keeps what was published.
+type board struct {
+	mu     sync.Mutex
+	events []event.Event
+	err    error
+}
+
+func (b *board) Publish(_ context.Context, e event.Event) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == nil {
+		b.events = append(b.events, e)
+	}
+	return b.err
+}
+
+func (b *board) ids(eventType string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var ids []string
+	for _, e := range b.events {
+		if e.Type == eventType {
+			ids = append(ids, e.ID)
+		}
+	}
+	return ids
+}

@@ -1,0 +1,273 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"earshot.dev/functions/listen/stt"
+	"earshot.dev/functions/listen/wire"
+)
+
+// ear is a recogniser whose results the test dictates: say makes words final at once, murmur leaves them to the
+// next finalize or to the end.
+type ear struct {
+	mu       sync.Mutex
+	sent     time.Duration
+	murmured []string
+	results  chan stt.Result
+	closed   bool // results
+	err      chan error
+	openErr  error
+	mute     bool // never answers a half-close
+}
+
+func newEar() *ear {
+	return &ear{results: make(chan stt.Result, 1000), err: make(chan error, 1)}
+}
+
+func (*ear) Name() string         { return "ear" }
+func (*ear) Supports(string) bool { return true }
+func (e *ear) Close() error       { return nil }
+
+func (e *ear) Open(context.Context, stt.Options) (stt.Stream, error) { return e, e.openErr }
+
+func (e *ear) Send(_ context.Context, pcm []byte) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sent += duration(int64(len(pcm) / 2))
+	return nil
+}
+
+func (e *ear) Finalize(context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.results <- e.final(e.murmured, true)
+	e.murmured = nil
+	return nil
+}
+
+func (e *ear) CloseSend(context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.mute {
+		return nil
+	}
+	e.results <- e.final(e.murmured, true)
+	e.closed = true
+	close(e.results)
+	return nil
+}
+
+func (e *ear) Recv(ctx context.Context) (stt.Result, error) {
+	select {
+	case r, ok := <-e.results:
+		if !ok {
+			return r, io.EOF
+		}
+		return r, nil
+	case err := <-e.err:
+		return stt.Result{}, err
+	case <-ctx.Done():
+		return stt.Result{}, ctx.Err()
+	}
+}
+
+// final makes words that all were said at the end of what was sent.
+func (e *ear) final(words []string, flushed bool) stt.Result {
+	r := stt.Result{Final: true, Flushed: flushed, End: e.sent}
+	for _, w := range words {
+		r.Words = append(r.Words, stt.Word{Text: w, Start: e.sent - time.Millisecond, End: e.sent, Speaker: stt.UnknownSpeaker})
+	}
+	return r
+}
+
+// say and murmur report whether the stream still was open to hear it.
+func (e *ear) say(words ...string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.closed {
+		e.results <- e.final(words, false)
+	}
+	return !e.closed
+}
+
+// hint gives words that may still change.
+func (e *ear) hint(words ...string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := e.final(words, false)
+	r.Final = false
+	e.results <- r
+}
+
+func (e *ear) murmur(words ...string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.closed {
+		e.murmured = append(e.murmured, words...)
+	}
+	return !e.closed
+}
+
+// line is a socket whose other end is the test.
+type line struct {
+	mu      sync.Mutex
+	in      chan frame
+	sent    []string
+	code    int
+	reason  string
+	closed  chan struct{}
+	stalled chan struct{} // not nil: writes wait for it
+}
+
+type frame struct {
+	binary bool
+	data   []byte
+}
+
+func newLine() *line { return &line{in: make(chan frame), closed: make(chan struct{})} }
+
+func (l *line) Read(ctx context.Context) (bool, []byte, error) {
+	select {
+	case f, ok := <-l.in:
+		if !ok {
+			return false, nil, &wire.CloseError{Code: wire.CloseAbnormal, Err: io.EOF}
+		}
+		return f.binary, f.data, nil
+	case <-l.closed:
+		return false, nil, &wire.CloseError{Code: wire.CloseAbnormal, Err: errClosed}
+	case <-ctx.Done():
+		return false, nil, &wire.CloseError{Code: wire.CloseAbnormal, Err: ctx.Err()}
+	}
+}
+
+var errClosed = errors.New("use of closed connection")
+
+func (l *line) Write(ctx context.Context, data []byte) error {
+	l.mu.Lock()
+	stalled := l.stalled
+	l.mu.Unlock()
+	if stalled != nil {
+		select {
+		case <-stalled:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if string(data) != string(wire.Ping) {
+		l.sent = append(l.sent, string(data))
+	}
+	return nil
+}
+
+// stall lets writes wait until the channel is closed.
+func (l *line) stall() chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stalled = make(chan struct{})
+	return l.stalled
+}
+
+func (l *line) Close(code int, reason string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.code, l.reason = code, reason
+	close(l.closed)
+}
+
+func (l *line) told(part string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.sent, func(s string) bool { return strings.Contains(s, part) })
+}
+
+// babbler is a decoder that hears 20 ms of babble in every packet: bursts of noise with pauses between, which are
+// no words and pass for speech.
+type babbler struct{ packets int }
+
+func (b *babbler) Decode(dst []int16, packet []byte) ([]int16, error) {
+	if string(packet) == "garbage" {
+		return dst, errors.New("not a packet")
+	}
+	b.packets++
+	seed := uint32(b.packets)
+	for range sampleRate / 50 {
+		seed = seed*1664525 + 1013904223
+		sample := int16(seed>>16) / 4
+		if b.packets%15 > 10 {
+			sample /= 1000
+		}
+		dst = append(dst, sample)
+	}
+	return dst, nil
+}
+
+// rig is a session with everything around it.
+type rig struct {
+	t       *testing.T
+	store   *memory
+	board   *board
+	ear     *ear
+	line    *line
+	session *Session
+	reason  chan *Reason
+}
+
+// start runs a session of the device; it shares store and board with another rig, if one is given.
+func start(t *testing.T, id string, with *rig) *rig {
+	t.Helper()
+	r := &rig{t: t, store: newMemory(), board: &board{}, ear: newEar(), line: newLine(), reason: make(chan *Reason, 1)}
+	if with != nil {
+		r.store, r.board = with.store, with.board
+	}
+	p := Params{ID: id, UID: "u", Device: "d", Source: "omi", Language: "en", SilenceTimeout: 2 * time.Minute}
+	r.session = New(p, r.line, &babbler{}, r.ear, r.store, r.board)
+	go func() { r.reason <- r.session.Run(t.Context()) }()
+	return r
+}
+
+// audio sends packets of 20 ms in real time.
+func (r *rig) audio(d time.Duration) {
+	for range d / (20 * time.Millisecond) {
+		r.frame(true, "packet")
+		pass(20 * time.Millisecond)
+	}
+}
+
+// pass lets time go by, which is virtual: every test that uses it runs in a synctest bubble.
+func pass(d time.Duration) { <-time.After(d) }
+
+func (r *rig) frame(binary bool, data string) {
+	select {
+	case r.line.in <- frame{binary, []byte(data)}:
+	case <-r.line.closed:
+	}
+}
+
+// ended waits for the session's end and checks its reason.
+func (r *rig) ended(want *Reason) {
+	r.t.Helper()
+	got := <-r.reason
+	if got != want || r.line.code != want.Code {
+		r.t.Errorf("ended as %s with code %d, want %s with %d", got.Name, r.line.code, want.Name, want.Code)
+	}
+}
+
+func (r *rig) stored(want ...string) {
+	r.t.Helper()
+	var got []string
+	for _, words := range r.store.words() {
+		got = append(got, strings.Join(words, " "))
+	}
+	if !slices.Equal(got, want) {
+		r.t.Errorf("stored conversations: got %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,216 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"earshot.dev/functions/listen/wire"
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/event"
+	"earshot.dev/shared/fault"
+	"earshot.dev/shared/logging"
+	"earshot.dev/shared/transcript"
+	"earshot.dev/shared/usage"
+)
+
+// errAbandoned is why words were not stored: critical, since the person believes that they were.
+var errAbandoned = fault.Escalate(fault.Critical, fault.New(fault.Unavailable, "end session",
+	errors.New("the store did not answer until the session's time was over")))
+
+// outcome is what became of a save.
+type outcome struct {
+	stored   conversation.Conversation
+	last     transcript.Page // its last page, where it was read
+	attached bool            // it is the conversation to go on with
+	took     bool            // the commit took effect; else nothing of it did
+	reread   bool            // stored and last were read back: somebody else may have written
+	gone     bool            // the conversation was deleted
+	reported usage.Hours     // what has been told of its usage
+	err      error           // the time was over before it could be known
+}
+
+// attachment asks for the conversation of the session's device, or a new one that begins at the time.
+func (s *scribe) attachment(at time.Time) conversation.Attachment {
+	return conversation.Attachment{
+		Device: s.params.Device, SessionID: s.params.ID, Source: s.params.Source, Language: s.params.Language,
+		ClientID: s.params.ClientConversationID, SilenceTimeout: s.params.SilenceTimeout, At: at,
+	}
+}
+
+// attach asks for a conversation for the words that have none, and keeps asking.
+func (s *scribe) attach(ctx context.Context, now time.Time) {
+	at := now
+	if len(s.draft.unsaved) > 0 {
+		at = earlier(now, s.draft.unsaved[0].start)
+	}
+	s.saving = true
+	go func() {
+		o, err := persist(ctx, func(ctx context.Context) (outcome, error) {
+			stored, last, err := s.store.Attach(ctx, s.params.UID, s.attachment(at))
+			return outcome{stored: stored, last: last, attached: true}, err
+		})
+		o.err = err
+		s.saved <- o
+	}()
+}
+
+// save stores what is unsaved, and ends the conversation where that is due.
+func (s *scribe) save(ctx context.Context, now time.Time) {
+	c, pages, flush := s.draft.commit()
+	if flush == 0 {
+		s.draft.leave()
+		s.reattach = true
+		return
+	}
+	if s.ending != nil && s.endable(now) {
+		c.End(now, s.ending.reason, event.ConversationEnded)
+	}
+	report := s.over || c.Status != conversation.Live || now.Sub(s.metered) >= meterEvery
+	if report {
+		s.metered = now
+	}
+	s.flushed = now
+	s.saving = true
+	reported := s.reported
+	go func() {
+		o, err := s.commit(ctx, c, pages, flush)
+		o.err = err
+		o.reported = reported
+		if err == nil && o.took {
+			o.reported = s.announce(ctx, &o.stored, reported, report)
+		}
+		s.saved <- o
+	}()
+}
+
+// commit writes a version of the conversation until it is known whether it took effect. A commit whose answer
+// is lost is sent again as it was. One that is refused may be the echo of an earlier try, its own or the
+// client library's, so it is read back: the number of the session's last flush tells.
+func (s *scribe) commit(ctx context.Context, c conversation.Conversation, pages []transcript.Page, flush int64) (outcome, error) {
+	return persist(ctx, func(ctx context.Context) (outcome, error) {
+		err := s.store.Commit(ctx, s.params.UID, &c, pages...)
+		if err == nil {
+			return outcome{stored: c, took: true}, nil
+		}
+		if !fault.Is(err, fault.Conflict) {
+			return outcome{}, err
+		}
+		stored, last, err := s.store.Tail(ctx, s.params.UID, c.ID)
+		if fault.Is(err, fault.NotFound) {
+			return outcome{gone: true}, nil
+		}
+		return outcome{stored: stored, last: last, took: stored.Flushed(s.params.ID) >= flush, reread: true}, err
+	})
+}
+
+// persist tries until an operation succeeds, is found to be a fault of ours, or the context ends. Each try has
+// its own deadline; the first failure of a row is logged.
+func persist(ctx context.Context, try func(ctx context.Context) (outcome, error)) (outcome, error) {
+	failed := false
+	pace := backoff.NewExponentialBackOff()
+	pace.InitialInterval, pace.MaxInterval = 200*time.Millisecond, 5*time.Second
+	return backoff.Retry(ctx, func() (outcome, error) {
+		tryCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		o, err := try(tryCtx)
+		if err != nil && !failed {
+			failed = true
+			logging.Error(ctx, "store_failed", err)
+		}
+		if fault.Is(err, fault.Internal) {
+			err = backoff.Permanent(err)
+		}
+		return o, err
+	}, backoff.WithBackOff(pace), backoff.WithMaxElapsedTime(0))
+}
+
+// announce tells of what was committed: that the conversation ended, and what it used, if that is due. What
+// can't be told now isn't lost: the pending marker stays for the sweep, and the totals are told again at the
+// next report and by finalize.
+func (s *scribe) announce(ctx context.Context, c *conversation.Conversation, reported usage.Hours, report bool) usage.Hours {
+	now := time.Now()
+	if c.Pending != nil && c.Pending.Event == event.ConversationEnded {
+		e, err := event.OfConversation(event.ConversationEnded, s.params.UID, c, now)
+		if err == nil {
+			err = s.publisher.Publish(ctx, e)
+		}
+		if err != nil {
+			logging.Error(ctx, "end_not_announced", err)
+		} else {
+			s.unmark(ctx, *c)
+		}
+	}
+	news := changed(c.Usage, reported)
+	if !report || len(news) == 0 {
+		return reported
+	}
+	e, err := event.OfUsage(s.params.UID, c, news, now)
+	if err == nil {
+		err = s.publisher.Publish(ctx, e)
+	}
+	if err != nil {
+		logging.Error(ctx, "usage_not_reported", err)
+		return reported
+	}
+	return c.Usage
+}
+
+// unmark clears the marker of what was announced. Whoever wrote in between, finalize most likely, knows already.
+func (s *scribe) unmark(ctx context.Context, c conversation.Conversation) {
+	c.Pending = nil
+	if err := s.store.Commit(ctx, s.params.UID, &c); err != nil && !fault.Is(err, fault.Conflict) {
+		logging.Error(ctx, "pending_not_cleared", err)
+	}
+}
+
+// changed are the hours in which more was used than reported.
+func changed(hours, reported usage.Hours) usage.Hours {
+	news := usage.Hours{}
+	for hour, t := range hours {
+		if t != reported[hour] {
+			news[hour] = t
+		}
+	}
+	return news
+}
+
+// settle takes in what became of a save.
+func (s *scribe) settle(o outcome) {
+	s.saving = false
+	switch {
+	case o.err != nil:
+		s.failed = true
+		s.stop(StoreFailed)
+		return
+	case o.attached:
+		s.begin(o.stored, o.last)
+		return
+	case o.took:
+		s.draft.committed(o.stored)
+		s.reported = o.reported
+	}
+	switch {
+	case o.gone, o.stored.Status != conversation.Live:
+		s.leave()
+	case o.reread:
+		s.show(s.draft.begin(o.stored, o.last))
+	}
+}
+
+// begin goes on with a conversation and tells the client which it is.
+func (s *scribe) begin(stored conversation.Conversation, last transcript.Page) {
+	s.conversations++
+	s.reported = stored.Usage
+	s.tell(wire.ConversationSession(stored.ID, stored.WireStatus()))
+	s.show(s.draft.begin(stored, last))
+}
+
+// leave lets go of a conversation that takes no more words. Those that are left wait for the next one.
+func (s *scribe) leave() {
+	s.draft.leave()
+	s.draft.unsaved = append(s.draft.unsaved, s.held...)
+	s.held, s.ending = nil, nil
+}

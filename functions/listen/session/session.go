@@ -1,0 +1,212 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"earshot.dev/functions/listen/stt"
+	"earshot.dev/functions/listen/wire"
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/event"
+	"earshot.dev/shared/logging"
+	"earshot.dev/shared/transcript"
+)
+
+// Socket is the client's side (wire.Socket). One goroutine reads while another writes.
+type Socket interface {
+	Read(ctx context.Context) (binary bool, frame []byte, err error)
+	Write(ctx context.Context, frame []byte) error
+	Close(code int, reason string)
+}
+
+// Store keeps conversations (store.Store).
+type Store interface {
+	Attach(ctx context.Context, uid string, a conversation.Attachment) (conversation.Conversation, transcript.Page, error)
+	Commit(ctx context.Context, uid string, c *conversation.Conversation, pages ...transcript.Page) error
+	Tail(ctx context.Context, uid, cid string) (conversation.Conversation, transcript.Page, error)
+}
+
+// Publisher announces events (publisher.Publisher).
+type Publisher interface {
+	Publish(ctx context.Context, e event.Event) error
+}
+
+// Params say whose session it is and what the client asked for.
+type Params struct {
+	ID, UID, Device, Source, Language string
+	ClientConversationID              string
+	SilenceTimeout                    time.Duration
+	Vocabulary                        []string
+	Interim                           bool
+}
+
+// Session is one socket, from accept to close.
+type Session struct {
+	params     Params
+	socket     Socket
+	recognizer stt.Recognizer
+	decoder    Decoder
+	scribe     *scribe
+
+	stopping context.Context // ends with a Reason when the session is to end
+	stop     context.CancelCauseFunc
+
+	messages chan wire.ClientMessage // read -> transcribe
+	results  chan heard              // receive -> transcribe; closed after the last
+	outbound chan []byte             // -> write
+	said     chan struct{}           // closed when nothing more goes to outbound
+
+	unwritable bool // owned by write: a frame could not be written
+
+	lastFrame atomic.Int64 // when the client was last heard, Unix ns: set by read, looked at by write
+	ignored   atomic.Int64 // text frames that asked for nothing
+	failed    atomic.Bool  // the recogniser failed, and that was told
+}
+
+// The sizes of the queues between the loops. A client that lets outboundQueue messages pile up is too slow.
+const (
+	resultQueue   = 64
+	messageQueue  = 16
+	outboundQueue = 256
+)
+
+// The limits of a session's life.
+const (
+	maxAge    = 55 * time.Minute // Cloud Run ends a request, and a WebSocket is one, after 60
+	maxIdle   = 90 * time.Second
+	pingEvery = 10 * time.Second
+	openLimit = 10 * time.Second // until it is attached and the recogniser listens
+
+	// From the reason to end until the recogniser has said its last, and until all is stored. Cloud Run kills
+	// 10 s after SIGTERM.
+	lastWords = 4 * time.Second
+	endWithin = 7 * time.Second
+)
+
+// New makes a session; Run is its life.
+func New(p Params, socket Socket, decoder Decoder, recognizer stt.Recognizer, store Store, publisher Publisher) *Session {
+	s := &Session{
+		params: p, socket: socket, decoder: decoder, recognizer: recognizer,
+		messages: make(chan wire.ClientMessage, messageQueue),
+		results:  make(chan heard, resultQueue),
+		outbound: make(chan []byte, outboundQueue),
+		said:     make(chan struct{}),
+	}
+	s.stopping, s.stop = context.WithCancelCause(context.Background())
+	s.scribe = newScribe(p, store, publisher, s.tell, s.Stop)
+	return s
+}
+
+// Stop begins the session's end: nothing more is taken in, what was taken in is finished. Only the first reason
+// counts. It doesn't wait.
+func (s *Session) Stop(reason *Reason) { s.stop(ended{reason}) }
+
+// Run lives the session and gives the reason why it ended. The context carries the session's log fields and
+// values; a session doesn't end with it, but by Stop.
+func (s *Session) Run(ctx context.Context) *Reason {
+	ctx, abandon := s.within(context.WithoutCancel(ctx), endWithin)
+	defer abandon()
+	defer time.AfterFunc(maxAge, func() { s.Stop(Aged) }).Stop()
+	began := time.Now()
+	s.lastFrame.Store(began.UnixNano())
+
+	var group errgroup.Group
+	group.Go(func() error { s.write(ctx); return nil })
+	if err := s.open(ctx); err == nil {
+		s.live(ctx, &group)
+	} else {
+		logging.Error(ctx, "session_not_opened", err)
+		close(s.said)
+	}
+	_ = group.Wait() // the loops report by Stop
+
+	reason := s.reason()
+	logging.From(ctx).InfoContext(ctx, "session_ended", slog.String("reason", reason.Name),
+		slog.Duration("lasted", time.Since(began)), slog.Int("words", s.scribe.words),
+		slog.Int("conversations", s.scribe.conversations),
+		slog.Int64("ignored_messages", s.ignored.Load()))
+	return reason
+}
+
+// within gives a context that ends d after the session was told to stop.
+func (s *Session) within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	unwatch := context.AfterFunc(s.stopping, func() {
+		timer := time.AfterFunc(d, cancel)
+		context.AfterFunc(ctx, func() { timer.Stop() })
+	})
+	return ctx, func() { unwatch(); cancel() }
+}
+
+// reason is why the session ends.
+func (s *Session) reason() *Reason {
+	cause, ok := errors.AsType[ended](context.Cause(s.stopping))
+	if !ok {
+		return ClientGone
+	}
+	return cause.Reason
+}
+
+// open attaches the session to its conversation and opens the recogniser's stream.
+func (s *Session) open(live context.Context) error {
+	ctx, cancel := context.WithTimeout(live, openLimit)
+	defer cancel()
+	s.tell(wire.Status(wire.Initiating))
+	if err := s.scribe.open(ctx); err != nil {
+		s.Stop(StoreFailed)
+		return err
+	}
+	s.tell(wire.Status(wire.Processing))
+	s.tell(wire.Status(wire.STTInitiating))
+	stream, err := s.recognizer.Open(ctx, stt.Options{
+		Language: s.params.Language, SampleRate: sampleRate, Interim: true, Vocabulary: s.params.Vocabulary,
+	})
+	if err != nil {
+		s.tell(wire.Status(wire.STTFailed))
+		s.Stop(RecognizerFailed)
+		return err
+	}
+	s.scribe.intake = newIntake(live, s.decoder, stream)
+	s.tell(wire.Status(wire.Ready))
+	return nil
+}
+
+// live runs the loops. The order in which they end is that of the data: see the package comment.
+func (s *Session) live(ctx context.Context, group *errgroup.Group) {
+	intake := s.scribe.intake
+	group.Go(func() error { s.read(ctx, intake); return nil })
+	group.Go(func() error {
+		defer close(s.results)
+		ctx, cancel := s.within(ctx, lastWords)
+		defer cancel()
+		s.receive(ctx, intake)
+		_ = intake.stream.Close() // Recv has said what there was to say
+		return nil
+	})
+	group.Go(func() error {
+		<-s.stopping.Done()
+		if err := intake.close(ctx); err != nil {
+			s.recognizerFailed(ctx, err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		defer close(s.said)
+		s.scribe.run(ctx, s.results, s.messages)
+		return nil
+	})
+}
+
+// tell queues a message for the client. One who doesn't read is let go: what is stored isn't lost by it.
+func (s *Session) tell(frame []byte) {
+	select {
+	case s.outbound <- frame:
+	default:
+		s.Stop(ClientSlow)
+	}
+}

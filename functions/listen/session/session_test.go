@@ -1,0 +1,310 @@
+package session
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"earshot.dev/functions/listen/stt"
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/event"
+	"earshot.dev/shared/fault"
+)
+
+func TestWordsAreShownAndStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		r.audio(time.Second)
+		r.ear.say("Hello", "there.")
+		pass(100 * time.Millisecond)
+		if !r.line.told(`"text":"Hello there."`) {
+			t.Errorf("the words were not shown: %q", r.line.sent)
+		}
+		r.stored("Hello there.")
+		r.ear.say("More.")
+		r.frame(true, "\x8a\x00") // a keepalive counts nothing
+		r.frame(true, "garbage")  // and what can't be decoded is skipped
+		r.frame(false, "no json")
+		pass(2 * time.Second)
+		r.stored("Hello there. More.")
+		close(r.line.in)
+		r.ended(ClientGone)
+
+		c := r.store.get("c1")
+		if c.Status != conversation.Live {
+			t.Errorf("status after a disconnect: got %s, want live", c.Status)
+		}
+		var total int64
+		for _, u := range c.Usage {
+			total += u.AudioMS
+			if u.Words != 3 {
+				t.Errorf("usage: got %d words, want 3", u.Words)
+			}
+		}
+		if total != 1000 || c.Words != 3 || c.Segments != 1 {
+			t.Errorf("got %d ms, %d words, %d segments; want 1000, 3, 1", total, c.Words, c.Segments)
+		}
+	})
+}
+
+func TestStatusComesInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		pass(time.Second)
+		r.session.Stop(Drained)
+		r.ended(Drained)
+		order := []string{
+			"initiating", `"conversation_session","conversation_id":"c1","status":"in_progress"`,
+			"in_progress_conversations_processing", "stt_initiating", "ready",
+		}
+		for i, want := range order {
+			if i >= len(r.line.sent) || !strings.Contains(r.line.sent[i], want) {
+				t.Fatalf("message %d: got %q, want %q in it", i, r.line.sent, want)
+			}
+		}
+	})
+}
+
+// One flush a second at most, whatever is said.
+func TestFlushesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		r.audio(20 * time.Millisecond)
+		for range 100 {
+			r.ear.say("word.")
+			pass(100 * time.Millisecond)
+		}
+		r.session.Stop(Drained)
+		r.ended(Drained)
+		if r.store.commits > 11 {
+			t.Errorf("%d commits in 10 s, want at most one a second", r.store.commits)
+		}
+		if r.store.reads != 0 {
+			t.Errorf("%d reads, want none", r.store.reads)
+		}
+	})
+}
+
+func TestSilenceEndsAndTheNextWordBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		r.audio(time.Second)
+		r.ear.say("One.")
+		pass(time.Second)
+		for range 3 * 60 { // the client keeps the way open
+			r.frame(true, "\x8a\x00")
+			pass(time.Second)
+		}
+		if c := r.store.get("c1"); c.Status != conversation.Ended || c.EndReason != conversation.EndSilence || c.Pending != nil {
+			t.Errorf("after the silence: got %s, %s, pending %v", c.Status, c.EndReason, c.Pending)
+		}
+		if got := r.board.ids(event.ConversationEnded); !slices.Equal(got, []string{"c1:ended:1"}) {
+			t.Errorf("announced: got %q", got)
+		}
+		r.audio(time.Second)
+		r.ear.say("Two.")
+		pass(time.Second)
+		r.session.Stop(Drained)
+		r.ended(Drained)
+		r.stored("One.", "Two.")
+		if !r.line.told(`"conversation_id":"c2"`) {
+			t.Error("the client was not told of the next conversation")
+		}
+		if c := r.store.get("c2"); c.FinishedAt.Before(c.StartedAt) || c.FinishedAt.Sub(c.StartedAt) > time.Second {
+			t.Errorf("the second lasts from %v to %v", c.StartedAt, c.FinishedAt)
+		}
+	})
+}
+
+// Words that are not final yet are no silence.
+func TestNoSilenceInMidSentence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		for range 130 {
+			r.audio(time.Second)
+			r.ear.hint("a", "long", "sentence")
+		}
+		r.ear.say("a", "long", "sentence")
+		pass(2 * time.Second)
+		r.session.Stop(Drained)
+		r.ended(Drained)
+		r.stored("a long sentence")
+	})
+}
+
+// What was said before the person ended the conversation is in it, also if it becomes final only afterwards.
+func TestEndNowTakesTheLastWordsAlong(t *testing.T) {
+	for _, message := range []string{`{"type":"end"}`, `{"type":"finalization_reason","reason":"user_stop"}`} {
+		synctest.Test(t, func(t *testing.T) {
+			r := start(t, "s1", nil)
+			r.audio(time.Second)
+			r.ear.murmur("Good", "bye.")
+			r.frame(false, message)
+			r.audio(time.Second)
+			r.ear.say("Next.")
+			pass(2 * time.Second)
+			r.session.Stop(Drained)
+			r.ended(Drained)
+			r.stored("Good bye.", "Next.")
+			if got := r.board.ids(event.ConversationEnded); !slices.Equal(got, []string{"c1:ended:1"}) {
+				t.Errorf("announced: got %q", got)
+			}
+			if got := r.board.ids(event.UsageRecorded); len(got) < 2 {
+				t.Errorf("usage was reported %d times, want for each conversation", len(got))
+			}
+		})
+	}
+}
+
+// A device that stops sending when nobody speaks still gets its last words.
+func TestLull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		r.audio(time.Second)
+		r.ear.murmur("and", "then")
+		pass(3 * time.Second)
+		r.stored("and then")
+		r.session.Stop(Drained)
+		r.ended(Drained)
+	})
+}
+
+func TestReasonsThatEndNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		r.audio(time.Second)
+		r.ear.say("Word.")
+		r.frame(false, `{"type":"finalization_reason","reason":"crash_recovery"}`)
+		r.frame(false, `{"type":"finalization_reason","reason":"nobody defined it"}`)
+		pass(10 * time.Second)
+		if c := r.store.get("c1"); c.Status != conversation.Live {
+			t.Errorf("got %s, want live", c.Status)
+		}
+		r.session.Stop(Drained)
+		r.ended(Drained)
+	})
+}
+
+// The end order: what was said before the session was told to stop becomes final, is stored, and only then does
+// the socket close.
+func TestDrainTakesTheLastWords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		r.audio(time.Second)
+		r.ear.murmur("last", "words")
+		r.session.Stop(Drained)
+		<-r.line.closed
+		r.stored("last words")
+		r.ended(Drained)
+		if !r.line.told("last words") {
+			t.Error("the last words were not shown")
+		}
+	})
+}
+
+func TestDrainIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		r.ear.mute = true
+		r.audio(time.Second)
+		r.ear.say("stored")
+		r.store.setHook(func(conversation.Conversation, func() error) error {
+			return fault.Newf(fault.Unavailable, "commit", "down")
+		})
+		pass(time.Second)
+		began := time.Now()
+		r.session.Stop(Drained)
+		r.ended(Drained)
+		if took := time.Since(began); took > 8*time.Second {
+			t.Errorf("with a recogniser and a store that don't answer it took %v, want 8 s at most", took)
+		}
+	})
+}
+
+func TestClientsThatGo(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		want *Reason
+		do   func(r *rig)
+	}{
+		{"idle", ClientIdle, func(*rig) { pass(2 * time.Minute) }},
+		{"slow", ClientSlow, func(r *rig) {
+			stalled := r.line.stall()
+			for range 2 * outboundQueue {
+				r.ear.say("word.")
+			}
+			pass(time.Second)
+			close(stalled)
+		}},
+		{"gone", ClientGone, func(r *rig) { close(r.line.in) }},
+		{"old", Aged, func(r *rig) {
+			for range 56 * 60 {
+				r.frame(true, "\x8a\x00")
+				pass(time.Second)
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := start(t, "s1", nil)
+				r.audio(time.Second)
+				tt.do(r)
+				r.ended(tt.want)
+			})
+		})
+	}
+}
+
+func TestRecognizerFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		r.audio(time.Second)
+		r.ear.say("Before.")
+		pass(2 * time.Second)
+		r.ear.err <- stt.Fail("ear", stt.Silent, errors.New("nothing came"))
+		r.ended(RecognizerFailed)
+		r.stored("Before.")
+		if !r.line.told("stt_failed") {
+			t.Error("the client was not told")
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{t: t, store: newMemory(), board: &board{}, ear: newEar(), line: newLine()}
+		r.ear.openErr = stt.Fail("ear", stt.Credentials, errors.New("402"))
+		r.session = New(Params{ID: "s1", SilenceTimeout: time.Minute}, r.line, &babbler{}, r.ear, r.store, r.board)
+		if got := r.session.Run(t.Context()); got != RecognizerFailed || !r.line.told("stt_failed") {
+			t.Errorf("got %s, told %q", got.Name, r.line.sent)
+		}
+	})
+}
+
+func TestRegistry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		registry := NewRegistry(2)
+		ended := make(chan bool, 3)
+		for _, id := range []string{"s1", "s2", "s3"} {
+			l := newLine()
+			p := Params{ID: id, Device: id, SilenceTimeout: time.Minute}
+			s := New(p, l, &babbler{}, newEar(), newMemory(), &board{})
+			go func() { ended <- registry.Run(t.Context(), s) }()
+			synctest.Wait()
+		}
+		if <-ended {
+			t.Error("a third session ran where there is room for two")
+		}
+		if err := registry.Drain(t.Context()); err != nil {
+			t.Error(err)
+		}
+		for range 2 {
+			if !<-ended {
+				t.Error("a session that ran said it did not")
+			}
+		}
+		if registry.Run(t.Context(), New(Params{}, newLine(), &babbler{}, newEar(), newMemory(), &board{})) {
+			t.Error("a session ran after the drain")
+		}
+	})
+}

@@ -1,0 +1,34 @@
+package session
+
+import (
+	"testing"
+	"time"
+)
+
+func TestTimeline(t *testing.T) {
+	start := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	var line timeline
+	line.add(0, start)
+	line.add(time.Second, start.Add(time.Second))      // without a gap
+	line.add(2*time.Second, start.Add(30*time.Second)) // after 28 s of silence
+	line.add(3*time.Second, start.Add(31*time.Second)) // without a gap
+	line.add(4*time.Second, start.Add(time.Minute))    // after 28 s of silence
+	if len(line.marks) != 3 {
+		t.Errorf("got %d marks, want 3: what goes on without a gap needs none", len(line.marks))
+	}
+	check := func(name string, got time.Time, want time.Duration) {
+		t.Helper()
+		if got.Sub(start) != want {
+			t.Errorf("%s: got %v, want %v", name, got.Sub(start), want)
+		}
+	}
+	check("inside", line.at(1500*time.Millisecond), 1500*time.Millisecond)
+	check("a word's start on the border", line.at(2*time.Second), 30*time.Second)
+	check("a word's end on the border", line.end(2*time.Second), 2*time.Second)
+	check("past the last mark", line.at(5*time.Second), 61*time.Second)
+	line.forget(2500 * time.Millisecond)
+	check("after forgetting", line.at(3*time.Second), 31*time.Second)
+	if len(line.marks) != 2 {
+		t.Errorf("got %d marks, want 2 once the first stretch is final", len(line.marks))
+	}
+}

@@ -1,0 +1,69 @@
+package deepgram
+
+import "time"
+
+const (
+	// keepAliveAfter is how long nothing is sent before the server is told that we are there. It gives up after 10 s
+	// and asks for 3 to 5 s, https://developers.deepgram.com/docs/audio-keep-alive.
+	keepAliveAfter = 4 * time.Second
+	// answerable is how much audio Finalize answers for certain; with less unsaid there may be no answer.
+	answerable = time.Second
+)
+
+// liveness tells from what was sent and what was heard whether the server is still there. Speech is gated, so audio
+// doesn't flow all the time: what counts is audio that went unanswered, not time.
+type liveness struct {
+	limit time.Duration // from Config.Silence
+
+	sent     time.Time     // when anything was last sent
+	owed     time.Duration // audio sent since an answer was last heard
+	since    time.Time     // when the first of it was sent
+	demanded time.Time     // when Finalize or CloseStream was sent that isn't answered; zero if none is
+	writing  time.Time     // when the write began that hasn't returned; zero if there is none
+	closing  bool          // CloseStream was sent
+}
+
+// audio notes that audio of the length is about to be sent.
+func (l *liveness) audio(now time.Time, length time.Duration) {
+	if l.owed == 0 {
+		l.since = now
+	}
+	l.owed += length
+	l.sent = now
+}
+
+// demand notes that Finalize, or CloseStream, is about to be sent.
+func (l *liveness) demand(now time.Time, closing bool) {
+	l.sent = now
+	l.closing = l.closing || closing
+	if l.closing || l.owed >= answerable {
+		l.demanded = now
+	}
+}
+
+// heard notes an answer to the audio.
+func (l *liveness) heard(now time.Time) {
+	l.owed = 0
+	if !l.writing.IsZero() {
+		l.writing = now
+	}
+	if l.closing {
+		l.demanded = now // what is owed now is the end
+	} else {
+		l.demanded = time.Time{}
+	}
+}
+
+// silent reports whether the server should have answered by now.
+func (l *liveness) silent(now time.Time) bool {
+	return l.late(l.demanded, now) || l.late(l.writing, now) || l.owed >= l.limit && l.late(l.since, now)
+}
+
+func (l *liveness) late(since, now time.Time) bool {
+	return !since.IsZero() && now.Sub(since) >= l.limit
+}
+
+// idle reports whether it is time to say that we are there. A write under way says it already.
+func (l *liveness) idle(now time.Time) bool {
+	return !l.closing && l.writing.IsZero() && now.Sub(l.sent) >= keepAliveAfter
+}

@@ -1,0 +1,117 @@
+package vad
+
+import "time"
+
+const (
+	sampleRate = 16000                   // Hz, of all audio here
+	preRoll    = sampleRate * 300 / 1000 // samples
+	hangOver   = sampleRate * 700 / 1000 // samples
+	room       = preRoll + sampleRate/10 // samples that are held at most
+)
+
+// Chunk is a stretch of audio that is to be passed on.
+type Chunk struct {
+	Samples []int16 // valid during the call only
+	Offset  int64   // of the first sample, counted from the gate's first
+	Start   bool    // with it, speech starts after a pause
+	End     bool    // with it, speech has ended
+}
+
+// Gate passes on speech, with the 300 ms before it and the 700 ms after it, and keeps the rest. It is for one
+// goroutine.
+//
+// No sample is passed on twice or out of order, and the chunks from a Start to its End join without a gap. Until a
+// gate has heard a second of audio it takes sound of any kind for speech, so that first words aren't lost.
+type Gate struct {
+	speech func(frame []int16) bool // says so of the next frameSize samples
+
+	held   []int16 // not passed on, and not too old to be
+	offset int64   // of held[0]
+	judged int     // samples of held that are in whole frames
+	open   bool    // then the judged ones are to be passed on
+	start  bool    // the next chunk is a Start
+	after  int     // samples since the last frame of speech
+	heard  int64   // samples in frames of speech
+}
+
+// NewGate returns a closed gate.
+func NewGate() *Gate {
+	return newGate(newDetector().speech)
+}
+
+func newGate(speech func([]int16) bool) *Gate {
+	return &Gate{speech: speech, held: make([]int16, 0, room)}
+}
+
+// Feed takes 16 kHz samples, any number of them, and calls emit for each chunk that is to be passed on.
+func (g *Gate) Feed(samples []int16, emit func(Chunk)) {
+	for len(samples) > 0 {
+		n := min(len(samples), frameSize-(len(g.held)-g.judged))
+		g.held = append(g.held, samples[:n]...)
+		samples = samples[n:]
+		if len(g.held)-g.judged == frameSize {
+			g.judge(emit)
+		}
+	}
+	if g.open && g.judged > 0 {
+		g.pass(g.judged, false, emit)
+	}
+}
+
+// Flush ends the speech that is going on, if any, and passes on what is left of it. That may be nothing: then the
+// End comes with an empty chunk. More audio may follow.
+func (g *Gate) Flush(emit func(Chunk)) {
+	if g.open {
+		g.judged = len(g.held)
+		g.pass(g.judged, true, emit)
+	}
+}
+
+// Speaking says whether speech is going on, up to the end of the 700 ms after it.
+func (g *Gate) Speaking() bool { return g.open }
+
+// Speech is how much speech there has been, without what is passed on before and after it.
+func (g *Gate) Speech() time.Duration {
+	return time.Duration(g.heard) * time.Second / sampleRate
+}
+
+// judge decides on the frame that has become complete.
+func (g *Gate) judge(emit func(Chunk)) {
+	if g.speech(g.held[g.judged:]) {
+		if !g.open {
+			g.drop(max(0, g.judged-preRoll))
+			g.open, g.start = true, true
+		}
+		g.heard += frameSize
+		g.after = 0
+	} else {
+		g.after += frameSize
+	}
+	g.judged += frameSize
+	full := len(g.held)+frameSize > room
+	switch {
+	case g.open && g.after == hangOver:
+		g.pass(g.judged, true, emit)
+	case g.open && full:
+		g.pass(g.judged, false, emit)
+	case full:
+		g.drop(g.judged - preRoll)
+	}
+}
+
+// pass emits the first n samples that are held.
+func (g *Gate) pass(n int, end bool, emit func(Chunk)) {
+	emit(Chunk{Samples: g.held[:n], Offset: g.offset, Start: g.start, End: end})
+	g.drop(n)
+	g.start = false
+	if end {
+		g.open = false
+	}
+}
+
+// drop lets go of the first n samples that are held.
+func (g *Gate) drop(n int) {
+	g.held = g.held[:copy(g.held, g.held[n:])]
+	g.offset += int64(n)
+	g.judged -= n
+}

@@ -1,0 +1,73 @@
+package wire
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"earshot.dev/shared/transcript"
+)
+
+// Ping is the text frame that keeps the way open.
+var Ping = []byte("ping")
+
+// The values of Status, in the order in which a session comes by them; STTFailed comes before a close.
+const (
+	Initiating    = "initiating"
+	Processing    = "in_progress_conversations_processing"
+	STTInitiating = "stt_initiating"
+	Ready         = "ready"
+	STTFailed     = "stt_failed"
+)
+
+// Status tells how far the session has come.
+func Status(status string) []byte {
+	return encode(struct {
+		Type   string  `json:"type"`
+		Status string  `json:"status"`
+		Text   *string `json:"status_text"`
+	}{"service_status", status, nil})
+}
+
+// ConversationSession tells which conversation the words go to; status is conversation.WireStatus.
+func ConversationSession(conversationID, status string) []byte {
+	return encode(struct {
+		Type           string `json:"type"`
+		ConversationID string `json:"conversation_id"`
+		Status         string `json:"status"`
+	}{"conversation_session", conversationID, status})
+}
+
+// Segments tells segments that are new or grew: a bare array.
+func Segments(segments []transcript.Segment) []byte { return encode(segments) }
+
+// SegmentsDeleted tells of segments that another one absorbed.
+func SegmentsDeleted(ids []string) []byte {
+	return encode(struct {
+		Type       string   `json:"type"`
+		SegmentIDs []string `json:"segment_ids"`
+	}{"segments_deleted", ids})
+}
+
+// Interim tells words that may still change; start and end count from the conversation's start.
+func Interim(text string, start, end time.Duration, speaker int) []byte {
+	return encode(struct {
+		Type      string  `json:"type"`
+		Text      string  `json:"text"`
+		Start     float64 `json:"start"`
+		End       float64 `json:"end"`
+		SpeakerID int     `json:"speaker_id"`
+	}{"interim", text, seconds(start), seconds(end), speaker})
+}
+
+// seconds are told in whole milliseconds.
+func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
+
+// encode writes a message as it is sent. Strings, numbers and segments can't fail to encode.
+func encode(message any) []byte {
+	data, err := json.Marshal(message)
+	if err != nil {
+		panic(fmt.Sprintf("encode a message: %v", err))
+	}
+	return data
+}

@@ -1,0 +1,113 @@
+package wire
+
+import (
+	"net/url"
+	"testing"
+	"time"
+
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/transcript"
+)
+
+const shortest = 2 * time.Minute
+
+func TestParseQuery(t *testing.T) {
+	usual := Query{SampleRate: 8000, Codec: "pcm8", Source: "omi", ConversationTimeout: 2 * time.Minute}
+	with := func(change func(*Query)) Query {
+		q := usual
+		change(&q)
+		return q
+	}
+	for query, want := range map[string]Query{
+		"":                         usual,
+		"uid=x&unknown=1&call_id=": usual,
+		"language=auto":            with(func(q *Query) { q.Language = "multi" }),
+		"language=de-CH&codec=opus_fs320&sample_rate=16000": with(func(q *Query) {
+			q.Language, q.Codec, q.SampleRate = "de-CH", "opus_fs320", 16000
+		}),
+		"sample_rate=fast":           usual,
+		"source=phone_call":          with(func(q *Query) { q.Source = "phone_call" }),
+		"source=../../etc":           with(func(q *Query) { q.Source = "unknown" }),
+		"conversation_timeout=5":     usual,
+		"conversation_timeout=300":   with(func(q *Query) { q.ConversationTimeout = 5 * time.Minute }),
+		"conversation_timeout=-1":    with(func(q *Query) { q.ConversationTimeout = 4 * time.Hour }),
+		"conversation_timeout=-2":    usual,
+		"conversation_timeout=99999": with(func(q *Query) { q.ConversationTimeout = 4 * time.Hour }),
+		"conversation_timeout=1e3":   usual,
+		"client_conversation_id=no":  usual,
+		"client_conversation_id=8C1F0E1E-0000-4000-8000-000000000001": with(func(q *Query) {
+			q.ClientConversationID = "8c1f0e1e-0000-4000-8000-000000000001"
+		}),
+		"interim=1": with(func(q *Query) { q.Interim = true }),
+	} {
+		values, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := ParseQuery(values, shortest); got != want {
+			t.Errorf("%q:\ngot  %+v\nwant %+v", query, got, want)
+		}
+	}
+}
+
+func FuzzParseQuery(f *testing.F) {
+	f.Add("language=en&sample_rate=16000&codec=opus&conversation_timeout=-1&source=omi")
+	f.Fuzz(func(t *testing.T, query string) {
+		values, err := url.ParseQuery(query)
+		if err != nil {
+			return
+		}
+		if q := ParseQuery(values, shortest); q.ConversationTimeout < shortest || q.ConversationTimeout > maxConversationTimeout {
+			t.Errorf("%q: timeout %v", query, q.ConversationTimeout)
+		}
+	})
+}
+
+func TestParseClient(t *testing.T) {
+	for _, tt := range []struct {
+		frame    string
+		ok, ends bool
+		reason   conversation.EndReason
+	}{
+		{`{"type":"end"}`, true, true, conversation.EndRequested},
+		{`{"type":"finalization_reason","reason":"user_stop"}`, true, true, "user_stop"},
+		{`{"type":"finalization_reason","reason":"meeting_ended"}`, true, true, "meeting_ended"},
+		{`{"type":"finalization_reason","reason":"crash_recovery"}`, true, false, "crash_recovery"},
+		{`{"type":"finalization_reason","reason":"made up"}`, false, false, ""},
+		{`{"type":"client_state"}`, false, false, ""},
+		{`{"type":7}`, false, false, ""},
+		{`no json`, false, false, ""},
+		{``, false, false, ""},
+		{`[]`, false, false, ""},
+	} {
+		m, ok := ParseClient([]byte(tt.frame))
+		if ok != tt.ok || ok && (m.Ends() != tt.ends || m.Reason != tt.reason) {
+			t.Errorf("%s: got %+v, %v", tt.frame, m, ok)
+		}
+	}
+}
+
+func FuzzParseClient(f *testing.F) {
+	f.Add([]byte(`{"type":"finalization_reason","reason":"user_stop"}`))
+	f.Fuzz(func(_ *testing.T, frame []byte) {
+		if m, ok := ParseClient(frame); ok {
+			m.Ends()
+		}
+	})
+}
+
+func TestServerMessages(t *testing.T) {
+	segment := transcript.Segment{ID: "a", Text: "Hi.", End: 1500 * time.Millisecond}
+	for want, got := range map[string][]byte{
+		`{"type":"service_status","status":"ready","status_text":null}`:                   Status(Ready),
+		`{"type":"conversation_session","conversation_id":"c","status":"in_progress"}`:    ConversationSession("c", "in_progress"),
+		`{"type":"segments_deleted","segment_ids":["a","b"]}`:                             SegmentsDeleted([]string{"a", "b"}),
+		`{"type":"interim","text":"so \u003c far","start":0.25,"end":1.5,"speaker_id":1}`: Interim("so < far", 250*time.Millisecond, 1500*time.Millisecond, 1),
+		`[{"id":"a","text":"Hi.","speaker":"SPEAKER_00","speaker_id":0,"is_user":false,"person_id":null,` +
+			`"start":0,"end":1.5,"translations":[],"speech_profile_processed":true,"stt_provider":null}]`: Segments([]transcript.Segment{segment}),
+	} {
+		if string(got) != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
