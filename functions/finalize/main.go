@@ -1,0 +1,83 @@
+// Command finalize finalizes conversations that have ended.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"cloud.google.com/go/pubsub/v2"
+
+	"earshot.dev/functions/finalize/finalizer"
+	"earshot.dev/functions/finalize/summary/extractive"
+	"earshot.dev/shared/auth"
+	"earshot.dev/shared/event"
+	"earshot.dev/shared/lock"
+	"earshot.dev/shared/logging"
+	"earshot.dev/shared/publisher"
+	"earshot.dev/shared/redisclient"
+	"earshot.dev/shared/server"
+	"earshot.dev/shared/store"
+	"earshot.dev/shared/subscriber"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		logging.Error(ctx, "service_failed", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) (err error) {
+	cfg, err := readConfig()
+	if err != nil {
+		return fmt.Errorf("read config: %w", err)
+	}
+	slog.SetDefault(logging.New(os.Stderr, cfg.Logging, "finalize"))
+
+	db, err := store.Open(ctx, cfg.ProjectID)
+	if err != nil {
+		return err
+	}
+	topics, err := pubsub.NewClient(ctx, cfg.ProjectID)
+	if err != nil {
+		return fmt.Errorf("open pubsub: %w", err)
+	}
+	events := publisher.New(topics)
+	rdb, err := redisclient.Open(cfg.Redis)
+	if err != nil {
+		return err
+	}
+	locks := lock.New(rdb)
+	defer func() {
+		events.Close()
+		err = errors.Join(err, rdb.Close(), topics.Close(), db.Close())
+	}()
+
+	summarizer, err := extractive.New()
+	if err != nil {
+		return err
+	}
+	f := &finalizer.Finalizer{
+		Store: db, Publisher: events, Hold: once(locks), Summarizer: summarizer, Fallback: summarizer,
+	}
+	sub := subscriber.New(map[string]func(context.Context, event.Event) error{event.ConversationEnded: f.Finalize})
+	framework, err := server.CloudEvents(ctx, sub.Receive)
+	if err != nil {
+		return err
+	}
+	return server.Run(ctx, cfg.Server, auth.Push(ctx, cfg.Push)(sub.Push(framework)))
+}
+
+// once holds a lock for as long as fn runs. Who finds it held goes away, and comes again with the next delivery.
+func once(locks *lock.Locker) func(context.Context, string, func(context.Context) error) error {
+	return func(ctx context.Context, name string, fn func(context.Context) error) error {
+		return locks.Hold(ctx, name, lock.Options{}, fn)
+	}
+}

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"github.com/caarlos0/env/v11"
+
+	"earshot.dev/shared/auth"
+	"earshot.dev/shared/logging"
+	"earshot.dev/shared/redisclient"
+	"earshot.dev/shared/server"
+)
+
+type config struct {
+	Server  server.Config
+	Logging logging.Config
+	Push    auth.PushConfig
+	Redis   redisclient.Config
+
+	ProjectID string `env:"PROJECT_ID,required"`
+
+	// AllowPrivateWebhooks lets webhooks go to private addresses, for the local run.
+	AllowPrivateWebhooks bool `env:"WEBHOOK_ALLOW_PRIVATE"`
+}
+
+func readConfig() (config, error) { return env.ParseAs[config]() }

@@ -1,0 +1,172 @@
+// Package webhook tells the receivers that people have named of what happened to their conversations.
+//
+// A receiver is told at least once and, as far as it can be known, only once: what became of an attempt is recorded,
+// and a delivery that is recorded as done is never attempted again. Where a receiver was told and the record was lost,
+// it is told again, under the same webhook-id, by which it can tell (https://www.standardwebhooks.com).
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"earshot.dev/shared/account"
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/event"
+	"earshot.dev/shared/fault"
+	"earshot.dev/shared/logging"
+	"earshot.dev/shared/transcript"
+)
+
+// Store reads conversations and keeps what became of deliveries. fault.NotFound: there is no such thing.
+type Store interface {
+	Conversation(ctx context.Context, uid, cid string) (conversation.Conversation, error)
+	Segments(ctx context.Context, uid, cid string) ([]transcript.Segment, error)
+	Delivery(ctx context.Context, uid, id string) (account.Delivery, error)
+	PutDelivery(ctx context.Context, uid string, d account.Delivery) error
+}
+
+// Settings reads where a type of event goes. fault.NotFound: nowhere.
+type Settings func(ctx context.Context, uid string, t account.WebhookType) (account.Webhook, error)
+
+// Hold runs fn while nobody else runs one under the name. fault.Busy: somebody does.
+type Hold func(ctx context.Context, name string, fn func(context.Context) error) error
+
+// Options are what a Sender is made of. All but AllowPrivate are needed.
+type Options struct {
+	Store    Store
+	Settings Settings
+	Hold     Hold
+
+	// AllowPrivate lets it send to addresses that are not public, such as those of this machine: for the local run.
+	AllowPrivate bool
+}
+
+// Sender sends webhooks. It is safe for concurrent use.
+type Sender struct {
+	Options
+	client *http.Client
+}
+
+// New makes a Sender.
+func New(o Options) *Sender { return &Sender{o, newClient(o.AllowPrivate)} }
+
+// Close closes the connections that are kept for the next time.
+func (s *Sender) Close() { s.client.CloseIdleConnections() }
+
+// Names of the events that are logged here.
+const (
+	webhookDelivered = "webhook_delivered"
+	webhookFailed    = "webhook_failed"  // for good
+	webhookSkipped   = "webhook_skipped" // there was nothing to tell
+)
+
+const (
+	keepRecords   = 30 * 24 * time.Hour // design.md section 3
+	recordTimeout = 10 * time.Second
+)
+
+// ConversationFinalized handles conversation.finalized: it posts the conversation to the memory_created webhook. It
+// returns nil when the receiver has taken it, or has refused it for good, or when there is nothing to tell or nobody
+// to be told; fault.Unavailable when it is to be tried again; fault.Busy when another is at it; fault.Invalid for an
+// event that can't be understood.
+func (s *Sender) ConversationFinalized(ctx context.Context, e event.Event) error {
+	const op = "deliver memory_created"
+	told, err := event.Decode[event.Conversation](e)
+	if err != nil {
+		return fault.New(fault.Invalid, op, err)
+	}
+	for _, id := range []string{e.ID, told.UID, told.ConversationID} {
+		if id == "" || strings.Contains(id, "/") {
+			return fault.Newf(fault.Invalid, op, "the event names no conversation, or has no id")
+		}
+	}
+	hook, err := s.Settings(ctx, told.UID, account.MemoryCreated)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return nil
+	case err != nil:
+		return fault.Wrap(op, err)
+	case !hook.Enabled || hook.URL == "":
+		return nil
+	}
+	id := string(account.MemoryCreated) + ":" + e.ID
+	err = s.Hold(ctx, "delivery:"+id, func(ctx context.Context) error {
+		d, err := s.Store.Delivery(ctx, told.UID, id)
+		if fault.Is(err, fault.NotFound) {
+			d, err = account.Delivery{ID: id, Webhook: account.MemoryCreated}, nil
+		}
+		if err != nil || d.Done {
+			return err
+		}
+		body, err := s.memory(ctx, told)
+		if err != nil || body == nil {
+			return err
+		}
+		return s.attempt(ctx, told.UID, d, request{hook, told.UID, id, e.Traceparent, body})
+	})
+	return fault.Wrap(op, err)
+}
+
+// memory is the conversation as receivers read it, or nil if there is nothing to tell. That is so if the person has
+// deleted it, since what they deleted is not to be handed out; if it is discarded, since it is not shown to them
+// either; and if it is not the version that the event is about: it is being finalized again, and an event of its own
+// will tell of that.
+func (s *Sender) memory(ctx context.Context, told event.Conversation) ([]byte, error) {
+	c, err := s.Store.Conversation(ctx, told.UID, told.ConversationID)
+	reason := ""
+	switch {
+	case fault.Is(err, fault.NotFound):
+		reason = "deleted"
+	case err != nil:
+		return nil, err
+	case c.Status != conversation.Completed || c.Revision != told.Revision:
+		reason = "stale"
+	case c.Discarded:
+		reason = "discarded"
+	}
+	if reason != "" {
+		logging.From(ctx).LogAttrs(ctx, slog.LevelInfo, webhookSkipped, slog.String("reason", reason))
+		return nil, nil
+	}
+	segments, err := s.Store.Segments(ctx, told.UID, told.ConversationID)
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(c.Wire(segments))
+	return body, fault.New(fault.Internal, "encode conversation", err)
+}
+
+// attempt posts once and records what came of it, whatever becomes of ctx meanwhile: the receiver may have been told.
+func (s *Sender) attempt(ctx context.Context, uid string, d account.Delivery, r request) error {
+	began := time.Now()
+	status, refused := s.post(ctx, r)
+	took := time.Since(began)
+	later := fault.Is(refused, fault.Unavailable)
+	d.Attempts++
+	d.Status = status
+	d.Done, d.Failed = !later, refused != nil && !later
+	d.UpdatedAt = time.Now()
+	d.ExpiresAt = d.UpdatedAt.Add(keepRecords)
+	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	if err := s.Store.PutDelivery(recording, uid, d); err != nil {
+		return err
+	}
+	attrs := []slog.Attr{
+		slog.String("delivery_id", d.ID), slog.Int("attempts", d.Attempts), slog.Int("status", status),
+		slog.Int("bytes", len(r.body)), slog.Duration("took", took),
+	}
+	switch {
+	case later:
+		return refused
+	case refused != nil:
+		logging.Error(ctx, webhookFailed, fault.Escalate(fault.Medium, refused), attrs...)
+	default:
+		logging.From(ctx).LogAttrs(ctx, slog.LevelInfo, webhookDelivered, attrs...)
+	}
+	return nil
+}

@@ -1,0 +1,222 @@
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"earshot.dev/shared/account"
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/event"
+	"earshot.dev/shared/fault"
+)
+
+func TestDelivered(t *testing.T) {
+	r := newRig(t)
+	if err := r.deliver(t); err != nil {
+		t.Fatal(err)
+	}
+	got := r.receiver.got[0]
+	if want := "/hook?key=" + token + "&uid=u+1"; got.Method != http.MethodPost || got.RequestURI != want {
+		t.Errorf("got %s %s, want POST %s", got.Method, got.RequestURI, want)
+	}
+	if got.Header.Get("Traceparent") != traceparent || got.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("headers: got %v", got.Header)
+	}
+	verifier, err := standardwebhooks.NewWebhook(signing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := verifier.Verify(r.receiver.body[0], got.Header); err != nil {
+		t.Errorf("signature: %v", err)
+	}
+	var memory map[string]any
+	if err := json.Unmarshal(r.receiver.body[0], &memory); err != nil {
+		t.Fatal(err)
+	}
+	segments, _ := memory["transcript_segments"].([]any)
+	if memory["id"] != "c1" || memory["status"] != "completed" || len(segments) != 1 {
+		t.Errorf("body: got %s", r.receiver.body[0])
+	}
+	if want := (account.Delivery{Attempts: 1, Done: true, Status: 200}); r.record() != want {
+		t.Errorf("record: got %+v, want %+v", r.record(), want)
+	}
+	d := r.store.deliveries["memory_created:c1:finalized:1"]
+	if left := time.Until(d.ExpiresAt); left < 29*24*time.Hour || d.Webhook != account.MemoryCreated {
+		t.Errorf("record: got %+v", d)
+	}
+	if !strings.Contains(r.log.String(), "msg=webhook_delivered") {
+		t.Errorf("not logged:\n%s", r.log)
+	}
+}
+
+func TestDeliveredThreeTimesIsPostedOnce(t *testing.T) {
+	r := newRig(t)
+	for range 3 {
+		if err := r.deliver(t); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(r.receiver.got) != 1 {
+		t.Errorf("posted %d times", len(r.receiver.got))
+	}
+}
+
+// What a receiver answers, the first time and then with 200.
+func TestAnswers(t *testing.T) {
+	for _, tt := range []struct {
+		status int
+		posts  int // until it is done
+		failed bool
+	}{
+		{http.StatusOK, 1, false},
+		{http.StatusNoContent, 1, false},
+		{http.StatusMovedPermanently, 1, true},
+		{http.StatusTemporaryRedirect, 1, true},
+		{http.StatusBadRequest, 1, true},
+		{http.StatusUnauthorized, 1, true},
+		{http.StatusNotFound, 1, true},
+		{http.StatusGone, 1, true},
+		{http.StatusRequestTimeout, 2, false},
+		{http.StatusTooManyRequests, 2, false},
+		{http.StatusInternalServerError, 2, false},
+		{http.StatusServiceUnavailable, 2, false},
+	} {
+		t.Run(http.StatusText(tt.status), func(t *testing.T) {
+			r := newRig(t)
+			r.receiver.answer = func(w http.ResponseWriter, request *http.Request) {
+				if request.URL.Path == "/elsewhere" {
+					t.Error("it followed the redirect")
+				}
+				w.Header().Set("Location", "/elsewhere")
+				w.WriteHeader(tt.status)
+			}
+			err := r.deliver(t)
+			if tt.posts > 1 {
+				if !fault.Is(err, fault.Unavailable) {
+					t.Fatalf("got %v, want unavailable", err)
+				}
+				if want := (account.Delivery{Attempts: 1, Status: tt.status}); r.record() != want {
+					t.Errorf("record of the first: got %+v, want %+v", r.record(), want)
+				}
+				r.receiver.status(http.StatusOK)
+				tt.status = http.StatusOK
+				err = r.deliver(t)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := account.Delivery{Attempts: tt.posts, Done: true, Failed: tt.failed, Status: tt.status}
+			if r.record() != want {
+				t.Errorf("record: got %+v, want %+v", r.record(), want)
+			}
+			if err := r.deliver(t); err != nil || len(r.receiver.got) != tt.posts {
+				t.Errorf("afterwards: %v, %d posts; want no more than %d", err, len(r.receiver.got), tt.posts)
+			}
+			if failed := strings.Contains(r.log.String(), "level=WARN msg=webhook_failed"); failed != tt.failed {
+				t.Errorf("failure logged: %v, want %v:\n%s", failed, tt.failed, r.log)
+			}
+		})
+	}
+}
+
+// The receiver was told, and that could not be recorded: it is told again, the same, under the same id.
+func TestRecordLost(t *testing.T) {
+	r := newRig(t)
+	down := fault.New(fault.Unavailable, "commit", errors.New("connection reset"))
+	r.store.onPut = func(context.Context) error { return down }
+	if err := r.deliver(t); !fault.Is(err, fault.Unavailable) {
+		t.Fatalf("got %v, want unavailable", err)
+	}
+	r.store.onPut = nil
+	if err := r.deliver(t); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.receiver.got) != 2 {
+		t.Fatalf("posted %d times, want 2", len(r.receiver.got))
+	}
+	first, second := r.receiver.got[0].Header.Get("Webhook-Id"), r.receiver.got[1].Header.Get("Webhook-Id")
+	if first != second || first == "" || string(r.receiver.body[0]) != string(r.receiver.body[1]) {
+		t.Errorf("ids %q and %q, bodies\n%s\n%s", first, second, r.receiver.body[0], r.receiver.body[1])
+	}
+}
+
+// The receiver was told while the context ended: that is recorded all the same.
+func TestRecordedAfterCancellation(t *testing.T) {
+	r := newRig(t)
+	r.Hold = func(ctx context.Context, _ string, fn func(context.Context) error) error {
+		ctx, lose := context.WithCancel(ctx)
+		defer lose()
+		r.store.onPut = func(context.Context) error {
+			lose()
+			return nil
+		}
+		return fn(ctx)
+	}
+	if err := r.deliver(t); err != nil || !r.record().Done {
+		t.Errorf("got %v, record %+v; want it recorded", err, r.record())
+	}
+}
+
+func TestNobodyToTell(t *testing.T) {
+	for name, set := range map[string]func(r *rig){
+		"no settings": func(r *rig) { r.hookErr = errMissing },
+		"disabled":    func(r *rig) { r.hook.Enabled = false },
+		"no address":  func(r *rig) { r.hook.URL = "" },
+		"deleted":     func(r *rig) { r.store.c = nil },
+		"discarded":   func(r *rig) { r.store.c.Discarded = true },
+		"in the works": func(r *rig) {
+			r.store.c.Status = conversation.Finalizing
+		},
+		"a later revision": func(r *rig) { r.store.c.Revision = 2 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			set(r)
+			if err := r.deliver(t); err != nil || len(r.receiver.got) != 0 || len(r.store.deliveries) != 0 {
+				t.Errorf("got %v, %d posts, %d records; want nothing", err, len(r.receiver.got), len(r.store.deliveries))
+			}
+		})
+	}
+}
+
+func TestSettingsUnreadable(t *testing.T) {
+	r := newRig(t)
+	r.hookErr = fault.New(fault.Unavailable, "read webhooks", errors.New("down"))
+	if err := r.deliver(t); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("got %v, want unavailable: nobody knows whether there is somebody to tell", err)
+	}
+}
+
+func TestBusy(t *testing.T) {
+	r := newRig(t)
+	r.Hold = func(context.Context, string, func(context.Context) error) error {
+		return fault.Newf(fault.Busy, "lock", "held")
+	}
+	if err := r.deliver(t); !fault.Is(err, fault.Busy) || len(r.receiver.got) != 0 {
+		t.Errorf("got %v after %d posts, want busy", err, len(r.receiver.got))
+	}
+}
+
+func TestInvalidEvents(t *testing.T) {
+	good := `{"uid":"u","conversation_id":"c","revision":1}`
+	for _, tt := range []struct{ id, data string }{
+		{"", good},
+		{"a/b", good},
+		{"c:finalized:1", `{}`},
+		{"c:finalized:1", `{"uid":"u/v","conversation_id":"c"}`},
+		{"c:finalized:1", `garbage`},
+	} {
+		r := newRig(t)
+		err := r.ConversationFinalized(t.Context(), event.Event{ID: tt.id, Data: []byte(tt.data)})
+		if !fault.Is(err, fault.Invalid) {
+			t.Errorf("%q %s: got %v, want invalid", tt.id, tt.data, err)
+		}
+	}
+}

@@ -1,0 +1,89 @@
+// Package sweeper finds conversations that something should have happened to: it ends those that were abandoned,
+// announces again those that nobody finalizes, and tells what was committed and never published.
+//
+// Every change is fenced by the version that was read, so a sweep can't disturb anybody: whoever is faster wins, and
+// the sweep leaves the conversation to them. Two sweeps at once, or one that dies, cost nothing but repeated events.
+package sweeper
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/event"
+	"earshot.dev/shared/fault"
+	"earshot.dev/shared/logging"
+	"earshot.dev/shared/transcript"
+)
+
+// Store finds what is due and keeps what becomes of it.
+type Store interface {
+	// Due lists what is due, oldest first, in one or two lists of limit at most. A conversation may be in both.
+	Due(ctx context.Context, now time.Time, limit int) ([]conversation.Owned, error)
+	// Commit takes effect if the stored conversation is still the version of c; else it is fault.Conflict.
+	Commit(ctx context.Context, uid string, c *conversation.Conversation, pages ...transcript.Page) error
+}
+
+// Publisher publishes events. With an error an event may have been published all the same.
+type Publisher interface {
+	Publish(ctx context.Context, e event.Event) error
+}
+
+// Hold runs fn while nobody else runs one under the name. fault.Busy: somebody does.
+type Hold func(ctx context.Context, name string, fn func(context.Context) error) error
+
+// The bounds of a pass, by default: it is over before the next one starts, a minute later.
+const (
+	DefaultBatch  = 100
+	DefaultLimit  = 5000
+	DefaultBudget = 45 * time.Second
+)
+
+// sweepDone is the name of the event that is logged.
+const sweepDone = "sweep_done"
+
+// Sweeper makes passes. Store, Publisher and Hold are needed; 0 elsewhere is the default.
+type Sweeper struct {
+	Store     Store
+	Publisher Publisher
+	Hold      Hold
+
+	Batch  int           // conversations asked for at a time
+	Limit  int           // conversations looked at in one pass
+	Budget time.Duration // after which no batch is begun
+}
+
+// Report says what a pass did, in conversations.
+type Report struct {
+	Elsewhere bool `json:"elsewhere,omitempty"` // another pass is under way, and this one did nothing
+
+	Due       int `json:"due"`       // looked at
+	Ended     int `json:"ended"`     // were abandoned
+	Revived   int `json:"revived"`   // had ended or been claimed, and nothing came of it
+	Announced int `json:"announced"` // were told about
+	Overtaken int `json:"overtaken"` // somebody else was faster
+	Failed    int `json:"failed"`    // to be tried again at the next pass
+}
+
+// Sweep makes one pass: until nothing is due, or to its bounds. What fails for one conversation doesn't keep it from
+// the others; the error joins the first few that were met. A pass that finds another under way is content.
+func (s *Sweeper) Sweep(ctx context.Context) (Report, error) {
+	var p *pass
+	err := s.Hold(ctx, "sweep", func(ctx context.Context) error {
+		p = s.newPass()
+		return p.run(ctx)
+	})
+	if p == nil && fault.Is(err, fault.Busy) {
+		return Report{Elsewhere: true}, nil
+	}
+	if p == nil {
+		return Report{}, fault.Wrap("sweep", err)
+	}
+	r := p.report
+	logging.From(ctx).LogAttrs(ctx, slog.LevelInfo, sweepDone,
+		slog.Int("due", r.Due), slog.Int("ended", r.Ended), slog.Int("revived", r.Revived),
+		slog.Int("announced", r.Announced), slog.Int("overtaken", r.Overtaken), slog.Int("failed", r.Failed),
+		slog.Duration("took", time.Since(p.began)))
+	return r, fault.Wrap("sweep", err)
+}

@@ -1,0 +1,67 @@
+// Command usage counts what was used, by hour, day and month.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"earshot.dev/functions/usage/aggregator"
+	"earshot.dev/shared/auth"
+	"earshot.dev/shared/event"
+	"earshot.dev/shared/lock"
+	"earshot.dev/shared/logging"
+	"earshot.dev/shared/redisclient"
+	"earshot.dev/shared/server"
+	"earshot.dev/shared/store"
+	"earshot.dev/shared/subscriber"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		logging.Error(ctx, "service_failed", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) (err error) {
+	cfg, err := readConfig()
+	if err != nil {
+		return fmt.Errorf("read config: %w", err)
+	}
+	slog.SetDefault(logging.New(os.Stderr, cfg.Logging, "usage"))
+
+	db, err := store.Open(ctx, cfg.ProjectID)
+	if err != nil {
+		return err
+	}
+	rdb, err := redisclient.Open(cfg.Redis)
+	if err != nil {
+		return err
+	}
+	locks := lock.New(rdb)
+	defer func() { err = errors.Join(err, rdb.Close(), db.Close()) }()
+
+	a := &aggregator.Aggregator{Store: db, Hold: inTurn(locks)}
+	sub := subscriber.New(map[string]func(context.Context, event.Event) error{event.UsageRecorded: a.Record})
+	framework, err := server.CloudEvents(ctx, sub.Receive)
+	if err != nil {
+		return err
+	}
+	return server.Run(ctx, cfg.Server, auth.Push(ctx, cfg.Push)(sub.Push(framework)))
+}
+
+// inTurn holds a lock for as long as fn runs. Who finds it held waits a little: a report is counted in less time than
+// it takes to be delivered again.
+func inTurn(locks *lock.Locker) aggregator.Hold {
+	return func(ctx context.Context, name string, fn func(context.Context) error) error {
+		return locks.Hold(ctx, name, lock.Options{TTL: time.Minute, Wait: 10 * time.Second}, fn)
+	}
+}
