@@ -20,7 +20,7 @@ import (
 
 // alone is a Query whose Redis rests for good, so that time can be virtual: real sockets would stop it.
 func alone(t *testing.T, o Options, load func(context.Context, string) (doc, error)) *Query[doc] {
-	client := redis.NewClient(&redis.Options{ContextTimeoutEnabled: true})
+	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true})
 	q := New(client, o, load)
 	q.remote.restUntil.Store(math.MaxInt64)
 	t.Cleanup(func() {

@@ -1,0 +1,97 @@
+package stack
+
+import (
+	"context"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// define makes the functions of the binaries in a folder, each with its environment.
+func (s *Stack) define(binaries string) {
+	pushed := func(function string) []string {
+		return []string{
+			"PUSH_ISSUER=" + s.Services.name, "PUSH_KEYS_URL=" + s.outsideURL + serviceKeysPath,
+			"PUSH_AUDIENCE=" + audience(function), "PUSH_ACCOUNT=" + serviceAccount,
+		}
+	}
+	function := func(name string, env ...string) *Function {
+		return &Function{
+			Name: name, binary: filepath.Join(binaries, name), logs: s.logs, unexpected: s.unexpected,
+			env: slices.Concat(s.environment(), env, s.options.Env[name]),
+		}
+	}
+	s.Listen = function("listen",
+		"TOKEN_ISSUER="+s.Users.name, "TOKEN_AUDIENCE="+userAudience, "TOKEN_KEYS_URL="+s.outsideURL+userKeysPath,
+		"DEEPGRAM_URL=ws"+s.outsideURL[len("http"):]+recognizerPath, "DEEPGRAM_API_KEY="+RecognizerKey)
+	s.Finalize = function("finalize", pushed("finalize")...)
+	s.Usage = function("usage", pushed("usage")...)
+	s.Integrations = function("integrations", append(pushed("integrations"), "WEBHOOK_ALLOW_PRIVATE=true")...)
+	s.Sweeper = function("sweep", pushed("sweep")...)
+}
+
+// audience is the aud of the tokens that a function takes. In the cloud it is the service's address.
+func audience(function string) string { return "https://" + function + ".local" }
+
+// deliver runs what the cloud does by itself: Pub/Sub's pushes and the scheduler.
+func (s *Stack) deliver() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.delivering = cancel
+	s.deadLetter = s.backends.pubsub.Publisher(topicName(s.Project, deadLetterTopic))
+	functions := map[string]*Function{"finalize": s.Finalize, "usage": s.Usage, "integrations": s.Integrations}
+	for _, subscription := range subscriptions {
+		name, function := subscriptionOf(subscription.eventType, subscription.function), functions[subscription.function]
+		push := &Push{
+			Subscription: subscriptionName(s.Project, name), Endpoint: function.URL,
+			Token:      func() (string, error) { return s.serviceToken(function) },
+			DeadLetter: s.deadLetter, Retry: s.options.Retry, Client: s.client,
+		}
+		s.Pushes[name] = push
+		s.running.Go(func() {
+			if err := push.Run(ctx, s.backends.pubsub.Subscriber(push.Subscription)); err != nil {
+				s.fail(err)
+			}
+		})
+	}
+	s.running.Go(func() { s.schedule(ctx) })
+}
+
+func (s *Stack) serviceToken(f *Function) (string, error) {
+	return s.Services.ServiceToken(serviceAccount, audience(f.Name), tokenLifetime)
+}
+
+// schedule calls the sweep as Cloud Scheduler does, until ctx ends. A call that fails is not repeated: there is the
+// next one.
+func (s *Stack) schedule(ctx context.Context) {
+	tick := time.NewTicker(s.options.SweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		status, err := s.Sweep(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			s.logs.say("the sweep could not be called: %v", err)
+		case status >= http.StatusMultipleChoices:
+			s.logs.say("the sweep answered %d", status)
+		}
+	}
+}
+
+// Sweep calls the sweep, as Cloud Scheduler does each minute, and gives the status of the answer.
+func (s *Stack) Sweep(ctx context.Context) (status int, err error) {
+	url, err := s.Sweeper.URL()
+	if err != nil {
+		return 0, err
+	}
+	token, err := s.serviceToken(s.Sweeper)
+	if err != nil {
+		return 0, err
+	}
+	return post(ctx, s.client, url, token, nil)
+}
