@@ -65,7 +65,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	f := &finalizer.Finalizer{
-		Store: db, Publisher: events, Hold: once(locks), Summarizer: summarizer, Fallback: summarizer,
+		Store: db, Publisher: events, Hold: locks.Try, Summarizer: summarizer, Fallback: summarizer,
 	}
 	sub := subscriber.New(map[string]func(context.Context, event.Event) error{event.ConversationEnded: f.Finalize})
 	framework, err := server.CloudEvents(ctx, sub.Receive)
@@ -73,11 +73,4 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	return server.Run(ctx, cfg.Server, auth.Push(ctx, cfg.Push)(sub.Push(framework)))
-}
-
-// once holds a lock for as long as fn runs. Who finds it held goes away, and comes again with the next delivery.
-func once(locks *lock.Locker) func(context.Context, string, func(context.Context) error) error {
-	return func(ctx context.Context, name string, fn func(context.Context) error) error {
-		return locks.Hold(ctx, name, lock.Options{}, fn)
-	}
 }

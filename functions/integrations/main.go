@@ -8,12 +8,10 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
 	"earshot.dev/functions/integrations/webhook"
-	"earshot.dev/shared/account"
 	"earshot.dev/shared/auth"
 	"earshot.dev/shared/cache"
 	"earshot.dev/shared/event"
@@ -57,10 +55,8 @@ func run(ctx context.Context) (err error) {
 	}()
 
 	sender := webhook.New(webhook.Options{
-		Store: db, Hold: once(locks), AllowPrivate: cfg.AllowPrivateWebhooks,
-		Settings: func(ctx context.Context, uid string, t account.WebhookType) (account.Webhook, error) {
-			return settings.Get(ctx, uid+"/"+string(t))
-		},
+		Store: db, Hold: locks.Try, AllowPrivate: cfg.AllowPrivateWebhooks,
+		Settings: through(settings),
 	})
 	defer sender.Close()
 	sub := subscriber.New(map[string]func(context.Context, event.Event) error{
@@ -71,19 +67,4 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	return server.Run(ctx, cfg.Server, auth.Push(ctx, cfg.Push)(sub.Push(framework)))
-}
-
-// once holds a lock for as long as fn runs. Who finds it held goes away, and comes again with the next delivery.
-func once(locks *lock.Locker) func(context.Context, string, func(context.Context) error) error {
-	return func(ctx context.Context, name string, fn func(context.Context) error) error {
-		return locks.Hold(ctx, name, lock.Options{}, fn)
-	}
-}
-
-// webhookOf loads what the cache keeps under {uid}/{type}.
-func webhookOf(db *store.Store) func(context.Context, string) (account.Webhook, error) {
-	return func(ctx context.Context, key string) (account.Webhook, error) {
-		uid, webhookType, _ := strings.Cut(key, "/")
-		return db.Webhook(ctx, uid, account.WebhookType(webhookType))
-	}
 }

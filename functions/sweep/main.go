@@ -3,11 +3,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -16,7 +14,6 @@ import (
 
 	"earshot.dev/functions/sweep/sweeper"
 	"earshot.dev/shared/auth"
-	"earshot.dev/shared/fault"
 	"earshot.dev/shared/lock"
 	"earshot.dev/shared/logging"
 	"earshot.dev/shared/publisher"
@@ -60,31 +57,10 @@ func run(ctx context.Context) (err error) {
 		err = errors.Join(err, rdb.Close(), topics.Close(), db.Close())
 	}()
 
-	s := &sweeper.Sweeper{Store: db, Publisher: events, Hold: once(locks)}
+	s := &sweeper.Sweeper{Store: db, Publisher: events, Hold: locks.Try}
 	framework, err := server.HTTPFunction(ctx, sweep(s))
 	if err != nil {
 		return err
 	}
 	return server.Run(ctx, cfg.Server, auth.Push(ctx, cfg.Push)(framework))
-}
-
-// sweep answers a call of the scheduler with what the pass did.
-func sweep(s *sweeper.Sweeper) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		report, err := s.Sweep(r.Context())
-		if err != nil {
-			logging.Error(r.Context(), "sweep_failed", err)
-			http.Error(w, fault.ReasonOf(err), fault.KindOf(err).HTTPStatus())
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(report) // a scheduler that has gone needs no report
-	}
-}
-
-// once holds a lock for as long as fn runs. Who finds it held goes away, and comes again with the next delivery.
-func once(locks *lock.Locker) func(context.Context, string, func(context.Context) error) error {
-	return func(ctx context.Context, name string, fn func(context.Context) error) error {
-		return locks.Hold(ctx, name, lock.Options{}, fn)
-	}
 }

@@ -79,6 +79,11 @@ func (l *Locker) Hold(ctx context.Context, name string, o Options, fn func(conte
 	}
 }
 
+// Try is Hold with the usual options: whoever finds the lock held goes away, with fault.Busy.
+func (l *Locker) Try(ctx context.Context, name string, fn func(context.Context) error) error {
+	return l.Hold(ctx, name, Options{}, fn)
+}
+
 // obtain tries until it has the lock, o.Wait is over, ctx ends, or Redis fails. The lock lasts for its TTL from
 // since, or longer: it is the time before Redis was asked.
 func (l *Locker) obtain(ctx context.Context, key, token string, o Options) (*redislock.Lock, time.Time, error) {
