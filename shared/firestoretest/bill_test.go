@@ -35,11 +35,15 @@ func TestBill(t *testing.T) {
 		{"a query that finds nothing", query(u.Where("n", ">", 9)), map[Item]Usage{{"RunQuery", "u"}: {Reads: 1}}},
 		{"an offset", query(u.Offset(3)), map[Item]Usage{{"RunQuery", "u"}: {Reads: 5}}},
 		{"a limit", query(u.Limit(2)), map[Item]Usage{{"RunQuery", "u"}: {Reads: 2}}},
-		{"a count", func() error { _, err := u.NewAggregationQuery().WithCount("n").Get(ctx); return err },
-			map[Item]Usage{{"RunAggregationQuery", "u"}: {Reads: 1}}},
+		{
+			"a count", func() error { _, err := u.NewAggregationQuery().WithCount("n").Get(ctx); return err },
+			map[Item]Usage{{"RunAggregationQuery", "u"}: {Reads: 1}},
+		},
 		{"a list", func() error { _, err := u.DocumentRefs(ctx).GetAll(); return err }, map[Item]Usage{{"ListDocuments", "u"}: {Reads: 5}}},
-		{"collections", func() error { _, err := u.Doc("0").Collections(ctx).GetAll(); return err },
-			map[Item]Usage{{"ListCollectionIds", ""}: {Reads: 1}}},
+		{
+			"collections", func() error { _, err := u.Doc("0").Collections(ctx).GetAll(); return err },
+			map[Item]Usage{{"ListCollectionIds", ""}: {Reads: 1}},
+		},
 		{"writes", func() error {
 			_, err := c.Batch().Set(u.Doc("1"), data{"n": 1}).Set(c.Doc("u/1/c/1"), data{}).Delete(u.Doc("x")).Commit(ctx) //nolint:staticcheck // one commit
 			return err

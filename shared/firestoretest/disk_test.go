@@ -101,18 +101,20 @@ func serve(file string) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Println(s.Addr())
+	if _, err := fmt.Fprintln(os.Stdout, s.Addr()); err != nil {
+		os.Exit(1)
+	}
 	select {}
 }
 
 // A server is killed in the middle of commits, again and again. What was acknowledged is there, and each commit is whole
 // or not there at all.
 func TestKillLosesNothing(t *testing.T) {
-	const writers, documents, rounds = 4, 5, 4
+	const writers, documents, rounds = 4, 5, 8
 	file := filepath.Join(t.TempDir(), "db")
 	var acknowledged [writers]int64
 	for round := range rounds {
-		writeUntilKilled(t, file, 30*(round+1), &acknowledged, documents)
+		writeUntilKilled(t, file, time.Duration(round)*time.Millisecond, &acknowledged, documents)
 		s := open(t, Options{File: file})
 		c := connect(t, s)
 		for w := range writers {
@@ -139,9 +141,11 @@ func TestKillLosesNothing(t *testing.T) {
 }
 
 // writeUntilKilled starts a server in a process of its own, has each writer commit several documents at a time with the
-// number of the commit, and kills the server after a number of commits, while others are under way.
-func writeUntilKilled(t *testing.T, file string, enough int, acknowledged *[4]int64, documents int) {
+// number of the commit, and kills the server some time after the fiftieth commit: each time at another point of those
+// that are under way.
+func writeUntilKilled(t *testing.T, file string, after time.Duration, acknowledged *[4]int64, documents int) {
 	t.Helper()
+	const enough = 50
 	server := exec.CommandContext(t.Context(), os.Args[0])
 	server.Env = append(os.Environ(), serveVariable+"="+file)
 	server.Stderr = os.Stderr
@@ -172,10 +176,12 @@ func writeUntilKilled(t *testing.T, file string, enough int, acknowledged *[4]in
 					return ctx.Err() // killed
 				}
 				acknowledged[i]++
-				if commits.Add(1) == int64(enough) {
-					if err := server.Process.Kill(); err != nil {
-						return err
-					}
+				if commits.Add(1) == enough {
+					time.AfterFunc(after, func() {
+						if err := server.Process.Kill(); err != nil {
+							t.Error(err)
+						}
+					})
 				}
 			}
 		})

@@ -48,7 +48,7 @@ func FuzzName(f *testing.F) {
 		if got := db.resource(k); got != name {
 			t.Errorf("%q came back as %q", name, got)
 		}
-		if k.collection() != collectionOf(name) || key(k.parent()+separator) > k {
+		if k.collection() != collectionOf(name) || k.parent()+separator > k {
 			t.Errorf("%q: collection %q of %q", name, k.collection(), k.parent())
 		}
 	})

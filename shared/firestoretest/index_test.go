@@ -83,10 +83,13 @@ type chance struct{ *rand.Rand }
 func pick[T any](c chance, from []T) T { return from[c.IntN(len(from))] }
 
 var pool = []*pb.Value{
-	null, {ValueType: &pb.Value_BooleanValue{}}, {ValueType: &pb.Value_BooleanValue{BooleanValue: true}},
+	null,
+	{ValueType: &pb.Value_BooleanValue{}},
+	{ValueType: &pb.Value_BooleanValue{BooleanValue: true}},
 	doubleValue(math.NaN()), doubleValue(math.Inf(-1)), integer(-1), integer(0), doubleValue(0.5), integer(1), doubleValue(1),
 	integer(1<<53 + 1), doubleValue(1 << 53), stringValue(""), stringValue("a"), stringValue("a\x00"), stringValue("a\x00b"), stringValue("b"),
-	{ValueType: &pb.Value_BytesValue{BytesValue: []byte{0}}}, array(nil), array([]*pb.Value{integer(1)}),
+	{ValueType: &pb.Value_BytesValue{BytesValue: []byte{0}}},
+	array(nil), array([]*pb.Value{integer(1)}),
 	array([]*pb.Value{integer(1), stringValue("a")}), mapValue(nil), mapValue(fields{"a": integer(1)}),
 }
 

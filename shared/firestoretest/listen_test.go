@@ -3,6 +3,7 @@ package firestoretest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -75,7 +76,7 @@ func told(r *pb.ListenResponse) string {
 	case *pb.ListenResponse_DocumentRemove:
 		return "removed " + id(r.DocumentRemove.GetDocument())
 	case *pb.ListenResponse_Filter:
-		return "count " + string(rune('0'+r.Filter.GetCount()))
+		return fmt.Sprint("count ", r.Filter.GetCount())
 	default:
 		return "?"
 	}
@@ -90,7 +91,9 @@ type listening struct {
 
 func listen(t *testing.T, w pb.FirestoreClient, first *pb.ListenRequest) *listening {
 	t.Helper()
-	stream, err := w.Listen(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // for what is never told
+	t.Cleanup(cancel)
+	stream, err := w.Listen(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"cloud.google.com/go/firestore"
@@ -138,7 +140,11 @@ func TestDatabasesAreApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer second.Close()
+	defer func() {
+		if err := second.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	_, err = second.Doc("a/1").Get(t.Context())
 	wantCode(t, "read from another database", err, codes.NotFound)
 }
@@ -149,10 +155,12 @@ func TestCloseEndsCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	waiting := make(chan struct{})
+	waiting, ended := make(chan struct{}), atomic.Bool{}
 	s.Inject(Fault{Method: "GetDocument", Wait: func(ctx context.Context, _ proto.Message) {
 		close(waiting)
 		<-ctx.Done()
+		runtime.Gosched()
+		ended.Store(true)
 	}})
 	w := wire(t, s)
 	read := make(chan error, 1)
@@ -172,6 +180,9 @@ func TestCloseEndsCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
+	if !ended.Load() {
+		t.Error("a call outlived its server")
+	}
 	wantCode(t, "the call that waited", <-read, codes.Unavailable)
 	for err = nil; err == nil; {
 		_, err = listening.Recv()

@@ -102,8 +102,8 @@ func vectorOf(v *pb.Value) ([]*pb.Value, bool) {
 	if len(f) != 2 || f["__type__"].GetStringValue() != "__vector__" {
 		return nil, false
 	}
-	elements, ok := f["value"].GetValueType().(*pb.Value_ArrayValue)
-	return elements.ArrayValue.GetValues(), ok
+	_, ok := f["value"].GetValueType().(*pb.Value_ArrayValue)
+	return f["value"].GetArrayValue().GetValues(), ok
 }
 
 func bit(b bool) int {

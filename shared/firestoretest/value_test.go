@@ -64,7 +64,9 @@ func TestOrderOfValues(t *testing.T) {
 		}
 	}
 	for _, same := range [][2]*pb.Value{
-		{integer(1), doubleValue(1)}, {doubleValue(0), doubleValue(math.Copysign(0, -1))}, {integer(1 << 60), doubleValue(1 << 60)},
+		{integer(1), doubleValue(1)},
+		{doubleValue(0), doubleValue(math.Copysign(0, -1))},
+		{integer(1 << 60), doubleValue(1 << 60)},
 		{doubleValue(math.NaN()), doubleValue(-math.NaN())},
 	} {
 		if compare(same[0], same[1]) != 0 || !bytes.Equal(appendValue(nil, same[0]), appendValue(nil, same[1])) {

@@ -48,6 +48,21 @@ func open(t *testing.T) (*Store, *firestoretest.Server) {
 	return s, server
 }
 
+// Where there is an emulator, these tests are of that one.
+func TestEmulator(t *testing.T) {
+	server, err := firestoretest.NewServer(firestoretest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	t.Setenv(emulator, server.Addr())
+	s, another := open(t)
+	attach(t, s, attachment("s1", time.Now()))
+	if another != nil || server.Calls("Commit") == 0 {
+		t.Errorf("%d commits came to the server that %s names", server.Calls("Commit"), emulator)
+	}
+}
+
 // attachment is of a time that Firestore can keep to the last digit.
 func attachment(session string, at time.Time) conversation.Attachment {
 	return conversation.Attachment{
