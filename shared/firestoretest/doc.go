@@ -1,6 +1,7 @@
 // Package firestoretest is a Firestore server in this process, for tests and the local run, as pstest is for Pub/Sub
 // and httptest for HTTP. It speaks google.firestore.v1 over gRPC on a local port to the real clients, and passes the
-// integration suite of the Go client (scripts/firestore-suite).
+// integration suite of the Go client (scripts/firestore-suite). Where the documentation is silent, the suites of
+// Firestore's other clients were followed, as the comments say.
 //
 // # What holds
 //
@@ -22,5 +23,6 @@
 // # What is left out
 //
 // Pipelines, the Write stream of mobile clients, explaining of queries, security rules, and time-to-live policies.
-// Indexes that Firestore wants for nearest-vector queries and sums, and exemptions from indexes, are not asked for.
+// Indexes that Firestore wants for nearest-vector queries, sums and collection groups, and exemptions from indexes, are
+// not asked for. Values of more than 1,500 bytes are indexed whole.
 package firestoretest
