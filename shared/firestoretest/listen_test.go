@@ -241,10 +241,11 @@ func TestListenTargets(t *testing.T) {
 	wantCode(t, "a request for another database", err, codes.InvalidArgument)
 }
 
-// The real client sees each state of a query that it stops at, though streams break in between.
+// The real client sees what a query finds, whenever that stays for a while, though its first stream breaks.
 func TestClientListens(t *testing.T) {
 	s := start(t, Options{})
 	c := connect(t, s)
+	s.Inject(Fault{Method: "Listen", Code: codes.Unavailable})
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	it := c.Collection("a").OrderBy("n", firestore.Asc).Snapshots(ctx)
@@ -272,6 +273,9 @@ func TestClientListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	next("1")
+	if calls := s.Calls("Listen"); calls != 2 {
+		t.Errorf("%d streams, want another after the one that broke", calls)
+	}
 	doc := c.Doc("a/9").Snapshots(ctx)
 	defer doc.Stop()
 	if snapshot, err := doc.Next(); err != nil || snapshot.Exists() {
