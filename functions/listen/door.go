@@ -53,20 +53,20 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // visit runs the session that the request asks for. An error means that there was none.
 func (d *door) visit(ctx context.Context, id string, socket *wire.Socket, r *http.Request) error {
-	params, decoder, err := d.admit(ctx, r)
+	params, decoders, err := d.admit(ctx, r)
 	if err != nil {
 		return err
 	}
 	params.ID = id
 	ctx = logging.With(ctx, slog.String("uid", params.UID), slog.String("device", params.Device))
-	if !d.sessions.Run(ctx, session.New(params, socket, decoder, d.recognizer, d.store, d.publisher)) {
+	if !d.sessions.Run(ctx, session.New(params, socket, decoders, d.recognizer, d.store, d.publisher)) {
 		return fault.Newf(fault.Overloaded, "run session", "no room for another session: try again later")
 	}
 	return nil
 }
 
 // admit checks who the client is and whether what it asks for can be had.
-func (d *door) admit(ctx context.Context, r *http.Request) (session.Params, session.Decoder, error) {
+func (d *door) admit(ctx context.Context, r *http.Request) (session.Params, []session.Decoder, error) {
 	token, err := auth.Bearer(r)
 	if err != nil {
 		return session.Params{}, nil, err
@@ -83,31 +83,34 @@ func (d *door) admit(ctx context.Context, r *http.Request) (session.Params, sess
 		return session.Params{}, nil, fault.Wrap("read profile", err)
 	}
 	q := wire.ParseQuery(r.URL.Query(), d.minSilence)
-	decoder, err := audio.NewDecoder(audio.Codec(q.Codec), q.SampleRate)
-	if err != nil {
-		return session.Params{}, nil, fault.Newf(fault.Unsupported, "open decoder", "%v", err)
+	decoders := make([]session.Decoder, q.Channels)
+	for i := range decoders {
+		if decoders[i], err = audio.NewDecoder(audio.Codec(q.Codec), q.SampleRate); err != nil {
+			return session.Params{}, nil, fault.Newf(fault.Unsupported, "open decoder", "%v", err)
+		}
 	}
+	device, shared := device(r, q)
 	params := session.Params{
-		UID: uid, Device: device(r, q), Source: q.Source, Language: language(q, profile),
+		UID: uid, Device: device, Shared: shared, Source: q.Source, Language: language(q, profile),
 		ClientConversationID: q.ClientConversationID, SilenceTimeout: q.ConversationTimeout,
-		Vocabulary: profile.Vocabulary, Interim: q.Interim,
+		Vocabulary: profile.Vocabulary, Interim: q.Interim, Numbered: q.Acknowledge,
 	}
 	if !d.recognizer.Supports(params.Language) {
 		err := fault.Newf(fault.Invalid, "choose recognizer", "no recogniser for language %q", params.Language)
 		return session.Params{}, nil, err
 	}
-	return params, decoder, nil
+	return params, decoders, nil
 }
 
 // deviceID is what may be the name of a document.
 var deviceID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
-// device keeps apart what one person speaks into.
-func device(r *http.Request, q wire.Query) string {
+// device keeps apart what one person speaks into. Where only the source tells, several may share it.
+func device(r *http.Request, q wire.Query) (name string, shared bool) {
 	if id := r.Header.Get("X-Device-Id-Hash"); deviceID.MatchString(id) {
-		return id
+		return id, false
 	}
-	return q.Source
+	return q.Source, true
 }
 
 // language is what the client names, else the profile, else English.

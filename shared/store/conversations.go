@@ -2,10 +2,8 @@ package store
 
 import (
 	"context"
-	"slices"
 
 	"cloud.google.com/go/firestore"
-	"github.com/google/uuid"
 
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/fault"
@@ -101,72 +99,6 @@ func gone(err error) error {
 		return fault.New(fault.Conflict, "", err)
 	}
 	return err
-}
-
-// Attach makes a session the writer of its device's conversation: of the one that the device points to, if it
-// can go on, or of a new one. It is one transaction, so that of two sockets that come at once the second finds
-// what the first made. Attaching the same session again is harmless.
-func (s *Store) Attach(ctx context.Context, uid string, a conversation.Attachment,
-) (conversation.Conversation, transcript.Page, error) {
-	var cid string
-	err := s.client.RunTransaction(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
-		device, err := get[conversation.Device](tx, s.device(uid, a.Device))
-		if err != nil && !fault.Is(err, fault.NotFound) {
-			return err
-		}
-		c, err := s.candidate(tx, uid, device.ConversationID, a)
-		if err != nil {
-			return err
-		}
-		cid = c.ID
-		if c.UpdateTime.IsZero() {
-			c.Session.Generation = device.Generation + 1
-			err = tx.Create(s.conversation(uid, c.ID), toDoc(&c))
-		} else {
-			a.Resume(&c, device.Generation)
-			err = tx.Update(s.conversation(uid, c.ID), toDoc(&c).updates())
-		}
-		if err != nil {
-			return err
-		}
-		return tx.Set(s.device(uid, a.Device), a.Pointer(&c))
-	})
-	if err != nil {
-		return conversation.Conversation{}, transcript.Page{}, wrap("attach", err)
-	}
-	return s.Tail(ctx, uid, cid)
-}
-
-// candidate is the stored conversation that the attachment can resume, or a new one, which has no UpdateTime.
-func (s *Store) candidate(tx *firestore.Transaction, uid, pointer string, a conversation.Attachment,
-) (conversation.Conversation, error) {
-	id := a.ClientID
-	for _, known := range slices.Compact([]string{pointer, a.ClientID}) {
-		if known == "" {
-			continue
-		}
-		snapshot, err := tx.Get(s.conversation(uid, known))
-		if err != nil && !fault.Is(wrap("", err), fault.NotFound) {
-			return conversation.Conversation{}, err
-		}
-		if err != nil {
-			continue
-		}
-		c, err := decode(snapshot)
-		if err != nil {
-			return c, err
-		}
-		if c.Resumable(a.At) && c.Device == a.Device {
-			return c, nil
-		}
-		if known == id {
-			id = "" // the client's conversation is over: the id can't be used twice
-		}
-	}
-	if id == "" {
-		id = uuid.NewString()
-	}
-	return a.Begin(id, 0), nil
 }
 
 func decode(snapshot *firestore.DocumentSnapshot) (conversation.Conversation, error) {

@@ -26,7 +26,8 @@ type conversationDoc struct {
 	ExpiresAt        *time.Time               `firestore:"expires_at,omitempty"`
 	Session          sessionDoc               `firestore:"session"`
 	Former           []sessionDoc             `firestore:"former,omitempty"`
-	AckedSequence    int64                    `firestore:"acked_sequence"`
+	AckedSequence    uint32                   `firestore:"acked_sequence"`
+	AckedAt          *time.Time               `firestore:"acked_at,omitempty"`
 	Segments         int                      `firestore:"segment_count"`
 	Words            int                      `firestore:"words"`
 	Pages            int                      `firestore:"page_count"`
@@ -45,6 +46,8 @@ type sessionDoc struct {
 	ID         string `firestore:"id"`
 	Generation int64  `firestore:"generation"`
 	Flush      int64  `firestore:"flush"`
+	Numbered   bool   `firestore:"numbered"`
+	Closed     bool   `firestore:"closed"`
 }
 
 type pendingDoc struct {
@@ -77,13 +80,16 @@ func toDoc(c *conversation.Conversation) *conversationDoc {
 		ID: c.ID, Source: c.Source, Device: c.Device, Language: c.Language, Status: c.Status,
 		CreatedAt: c.CreatedAt, StartedAt: c.StartedAt, FinishedAt: c.FinishedAt,
 		SilenceTimeoutMS: c.SilenceTimeout.Milliseconds(), Session: sessionDoc(c.Session),
-		AckedSequence: c.AckedSequence, Segments: c.Segments, Words: c.Words, Pages: c.Pages, Usage: c.Usage,
+		AckedSequence: c.Acked.Sequence, Segments: c.Segments, Words: c.Words, Pages: c.Pages, Usage: c.Usage,
 		Structured: c.Structured, Discarded: c.Discarded, EndReason: c.EndReason,
 		Pending: (*pendingDoc)(c.Pending), Claim: (*claimDoc)(c.Claim),
 		Attempts: c.Attempts, Failure: c.Failure, Revision: c.Revision,
 	}
 	if !c.ExpiresAt.IsZero() {
 		d.ExpiresAt = &c.ExpiresAt
+	}
+	if !c.Acked.At.IsZero() {
+		d.AckedAt = &c.Acked.At
 	}
 	for _, s := range c.Former {
 		d.Former = append(d.Former, sessionDoc(s))
@@ -96,7 +102,7 @@ func (d *conversationDoc) conversation(updateTime time.Time) conversation.Conver
 		ID: d.ID, Source: d.Source, Device: d.Device, Language: d.Language, Status: d.Status,
 		CreatedAt: d.CreatedAt, StartedAt: d.StartedAt, FinishedAt: d.FinishedAt,
 		SilenceTimeout: time.Duration(d.SilenceTimeoutMS) * time.Millisecond,
-		Session:        conversation.Session(d.Session), AckedSequence: d.AckedSequence,
+		Session:        conversation.Session(d.Session), Acked: conversation.Acked{Sequence: d.AckedSequence},
 		Segments: d.Segments, Words: d.Words, Pages: d.Pages, Usage: d.Usage,
 		Structured: d.Structured, Discarded: d.Discarded, EndReason: d.EndReason,
 		Pending: (*conversation.Pending)(d.Pending), Claim: (*conversation.Claim)(d.Claim),
@@ -105,6 +111,9 @@ func (d *conversationDoc) conversation(updateTime time.Time) conversation.Conver
 	}
 	if d.ExpiresAt != nil {
 		c.ExpiresAt = *d.ExpiresAt
+	}
+	if d.AckedAt != nil {
+		c.Acked.At = *d.AckedAt
 	}
 	for _, s := range d.Former {
 		c.Former = append(c.Former, conversation.Session(s))

@@ -13,12 +13,13 @@ type utterance struct {
 	id         string
 	text       string
 	speaker    int
+	isUser     bool
 	start, end time.Time
 }
 
 func (u utterance) segment(origin time.Time) transcript.Segment {
 	return transcript.Segment{
-		ID: u.id, Text: u.text, Speaker: u.speaker,
+		ID: u.id, Text: u.text, Speaker: u.speaker, IsUser: u.isUser,
 		Start: max(u.start.Sub(origin), 0), End: max(u.end.Sub(origin), 0),
 	}
 }
@@ -34,7 +35,23 @@ type draft struct {
 	metered    usage.Hours // not yet committed
 	sending    int         // how many of unsaved are in the commit under way
 	sent       usage.Hours // what of metered is in the commit under way
+	acked      acked       // numbered audio
 }
+
+// acked says through which number audio is safe as soon as all that is unsaved is stored.
+type acked struct {
+	through uint32
+	at      time.Time // when it had been said
+	stored  uint32    // what is stored says so through here
+}
+
+func (a *acked) move(through uint32, at time.Time) {
+	if through > a.through {
+		a.through, a.at = through, at
+	}
+}
+
+func (a *acked) news() bool { return a.through > a.stored }
 
 // open reports whether there is a conversation for words to go to.
 func (d *draft) open() bool { return d.stored.ID != "" }
@@ -44,6 +61,8 @@ func (d *draft) begin(stored conversation.Conversation, last transcript.Page) tr
 	d.stored = stored
 	d.transcript = transcript.Resume(last)
 	d.sending, d.sent = 0, nil
+	d.acked.stored = stored.Acked.Sequence
+	d.acked.move(stored.Acked.Sequence, stored.Acked.At)
 	return d.transcript.Add(d.segments()...)
 }
 
@@ -52,6 +71,13 @@ func (d *draft) leave() {
 	d.stored = conversation.Conversation{}
 	d.transcript = nil
 	d.sending, d.sent = 0, nil
+}
+
+// drop forgets all that is not stored.
+func (d *draft) drop() {
+	d.leave()
+	d.unsaved, d.metered = nil, nil
+	d.acked.through = d.acked.stored
 }
 
 // add takes final words in and gives what they change for the client; nothing as long as no conversation is open.
@@ -83,6 +109,9 @@ func (d *draft) segments() []transcript.Segment {
 func (d *draft) commit() (c conversation.Conversation, pages []transcript.Page, flush int64) {
 	c = d.stored
 	flush = c.MarkFlush(d.sessionID)
+	if d.acked.news() {
+		c.Acked = conversation.Acked{Sequence: d.acked.through, At: d.acked.at}
+	}
 	hours := d.metered
 	for _, u := range d.unsaved {
 		words := u.segment(c.StartedAt).Words()
@@ -103,6 +132,7 @@ func (d *draft) commit() (c conversation.Conversation, pages []transcript.Page, 
 // committed notes that the commit under way took effect and is the stored version now.
 func (d *draft) committed(stored conversation.Conversation) {
 	d.stored = stored
+	d.acked.stored = stored.Acked.Sequence
 	d.unsaved = append([]utterance(nil), d.unsaved[d.sending:]...)
 	d.metered = subtract(d.metered, d.sent)
 	d.sending, d.sent = 0, nil

@@ -47,17 +47,52 @@ func (m *memory) Attach(_ context.Context, _ string, a conversation.Attachment,
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	device := m.devices[a.Device]
+	superseded := a.Superseded(device)
+	if superseded && a.Numbered {
+		return conversation.Conversation{}, transcript.Page{}, fault.New(fault.Conflict, "attach", conversation.ErrSuperseded)
+	}
 	r := m.conversations[device.ConversationID]
 	if r != nil && r.Resumable(a.At) {
-		a.Resume(&r.Conversation, device.Generation)
+		if superseded {
+			a.HandIn(&r.Conversation)
+		} else {
+			a.Resume(&r.Conversation, device)
+		}
 	} else {
-		r = &record{a.Begin(fmt.Sprintf("c%d", len(m.conversations)+1), device.Generation), map[int]transcript.Page{}}
+		if r != nil {
+			a.Acked = a.Acked.Latest(r.Acked)
+		}
+		r = &record{a.Begin(fmt.Sprintf("c%d", len(m.conversations)+1), device), map[int]transcript.Page{}}
+		if superseded {
+			r.Session = conversation.Session{}
+			a.HandIn(&r.Conversation)
+		}
 		m.conversations[r.ID] = r
 		m.order = append(m.order, r.ID)
 	}
 	r.UpdateTime = m.tick()
-	m.devices[a.Device] = a.Pointer(&r.Conversation)
+	if !superseded {
+		m.devices[a.Device] = a.Point(device, &r.Conversation)
+	}
 	return r.Conversation, r.last(), nil
+}
+
+func (m *memory) Acknowledge(_ context.Context, _, device string, a conversation.Acked) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.devices[device]
+	d.AckedSequence, d.AckedAt = a.Sequence, a.At
+	m.devices[device] = d
+	return nil
+}
+
+func (m *memory) Contend(_ context.Context, _, device string, at time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.devices[device]
+	d.Contend(at)
+	m.devices[device] = d
+	return nil
 }
 
 func (r *record) last() transcript.Page {

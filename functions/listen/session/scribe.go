@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,14 +14,13 @@ import (
 	"earshot.dev/shared/usage"
 )
 
-// The paces of writing. Words are stored at once, and then at most once a second; what only counts time waits.
+// The paces of writing. Words are stored at once, and then at most once a second; that audio held none waits, and
+// what only counts time waits longer.
 const (
 	flushEvery = time.Second
+	ackEvery   = 10 * time.Second
 	meterEvery = time.Minute
 )
-
-// rounding is by how much a recogniser's times may differ from what it was sent.
-const rounding = 100 * time.Millisecond
 
 // endingLimit is how long the end of a conversation waits for the words said before it.
 const endingLimit = 3 * time.Second
@@ -38,21 +38,28 @@ type scribe struct {
 	publisher Publisher
 	tell      func(frame []byte)
 	stop      func(*Reason)
-	intake    *intake
+	alive     func() bool // whether the client is
+	intakes   []*intake   // one for each channel
+	ledger    *ledger     // of numbered audio
 
 	draft    draft
-	through  time.Duration // up to where in the audio sent all words are known
-	murmured time.Time     // the end of the last word, were it final
-	ending   *ending       // the conversation is to end
-	held     []utterance   // said after it was to end
+	through  []time.Duration // up to where in the audio sent all words are known, for each channel
+	murmured time.Time       // the end of the last word, were it final
+	ending   *ending         // the conversation is to end
+	held     []utterance     // said after it was to end
 	saving   bool
 	saved    chan outcome
 	flushed  time.Time   // when the last save began
 	metered  time.Time   // when the last save of counts began
 	reported usage.Hours // what usage.recorded has told of the conversation
-	over     bool        // no more words come
-	failed   bool        // the store refuses for good
-	reattach bool        // the conversation doesn't know this session any more
+
+	generation int64  // of the device, since the last attachment
+	device     string // the device's slot
+	over       bool   // no more words come
+	failed     bool   // the store refuses for good
+	reattach   bool   // the conversation doesn't know this session any more
+	replaced   bool   // a newer session gets the audio again, and with it the words
+	slow       bool   // the client was asked to hold
 
 	words, conversations int // for the log
 }
@@ -60,14 +67,13 @@ type scribe struct {
 // ending is a conversation's end that waits for words said before it.
 type ending struct {
 	reason   conversation.EndReason
-	boundary time.Time     // what is said from here on belongs to the next conversation
-	through  time.Duration // known up to here, all words before the boundary are
+	boundary // what is said from its time on belongs to the next conversation
 	deadline time.Time
 }
 
-func newScribe(p Params, store Store, publisher Publisher, tell func([]byte), stop func(*Reason)) *scribe {
+func newScribe(p Params, store Store, publisher Publisher, ledger *ledger, tell func([]byte), stop func(*Reason)) *scribe {
 	return &scribe{
-		params: p, store: store, publisher: publisher, tell: tell, stop: stop,
+		params: p, store: store, publisher: publisher, ledger: ledger, tell: tell, stop: stop,
 		draft: draft{sessionID: p.ID}, saved: make(chan outcome, 1),
 	}
 }
@@ -84,8 +90,14 @@ func (s *scribe) open(ctx context.Context) error {
 	return nil
 }
 
+// listen sets what the words come from.
+func (s *scribe) listen(intakes []*intake) {
+	s.intakes = intakes
+	s.through = make([]time.Duration, len(intakes))
+}
+
 // run takes results until there are no more, and returns when everything is stored, or when ctx ends first.
-func (s *scribe) run(ctx context.Context, results <-chan heard, messages <-chan wire.ClientMessage) {
+func (s *scribe) run(ctx context.Context, results <-chan heard, requests <-chan request) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -107,10 +119,10 @@ func (s *scribe) run(ctx context.Context, results <-chan heard, messages <-chan 
 				continue
 			}
 			s.hear(h)
-		case m := <-messages:
-			s.obey(ctx, m)
+		case r := <-requests:
+			s.obey(r)
 		case o := <-s.saved:
-			s.settle(o)
+			s.settle(ctx, o)
 		case <-timer.C:
 		case <-ctx.Done():
 			s.abandon(ctx)
@@ -125,10 +137,14 @@ func (s *scribe) hear(h heard) {
 		s.murmur(h.utterances)
 		return
 	}
-	s.through = max(s.through, h.through)
+	s.through[h.channel] = max(s.through[h.channel], h.through)
+	s.intakes[h.channel].know(s.through[h.channel])
+	if s.replaced {
+		return
+	}
 	for _, u := range h.utterances {
 		s.words += len(strings.Fields(u.text))
-		if s.ending != nil && !u.start.Before(s.ending.boundary) {
+		if s.ending != nil && !u.start.Before(s.ending.at) {
 			s.held = append(s.held, u)
 			continue
 		}
@@ -162,43 +178,81 @@ func (s *scribe) show(change transcript.Change) {
 }
 
 // obey does what the client asks for.
-func (s *scribe) obey(ctx context.Context, m wire.ClientMessage) {
-	if m.Ends() && s.ending == nil && s.draft.open() {
-		through, boundary, err := s.intake.flush(ctx)
-		if err != nil {
-			through = s.through // the stream broke: its end is on the way, and no more words are
-		}
-		s.end(m.Reason, boundary, through)
+func (s *scribe) obey(r request) {
+	if r.Ends() && s.ending == nil && s.draft.open() {
+		s.end(r.Reason, r.boundary)
 	}
 }
 
-func (s *scribe) end(reason conversation.EndReason, boundary time.Time, through time.Duration) {
-	s.ending = &ending{reason, boundary, through, time.Now().Add(endingLimit)}
+func (s *scribe) end(reason conversation.EndReason, b boundary) {
+	s.ending = &ending{reason, b, time.Now().Add(endingLimit)}
 }
 
 // proceed begins what is due. At most one save is under way at any time.
 func (s *scribe) proceed(ctx context.Context) {
 	now := time.Now()
 	if s.ending == nil && s.draft.open() && !now.Before(s.silentAt()) {
-		s.end(conversation.EndSilence, s.silentAt(), s.through)
+		s.end(conversation.EndSilence, boundary{s.silentAt(), slices.Clone(s.through)})
 	}
 	if s.saving || s.failed {
 		return
 	}
-	s.draft.meter(now, s.intake.take())
+	s.advance(now)
 	switch {
 	case s.reattach, !s.draft.open() && len(s.draft.unsaved) > 0:
 		s.reattach = false
 		s.attach(ctx, now)
 	case !s.draft.open():
+		if s.draft.acked.news() && (s.over || now.Sub(s.flushed) >= meterEvery) {
+			s.acknowledge(ctx, now)
+		}
 	case s.ending != nil && s.endable(now):
 		s.save(ctx, now)
 	case len(s.draft.unsaved) > 0 && (s.over || now.Sub(s.flushed) >= flushEvery):
 		s.save(ctx, now)
+	case s.draft.acked.news() && (s.over || now.Sub(s.flushed) >= ackEvery):
+		s.save(ctx, now)
 	case len(s.draft.metered) > 0 && (s.over || now.Sub(s.metered) >= meterEvery):
 		s.save(ctx, now)
 	case s.superseded():
-		s.stop(Superseded)
+		s.yield(ctx)
+	case s.unclosed():
+		s.save(ctx, now)
+	}
+}
+
+// unclosed reports whether it is still to be stored that the session has left its device to others.
+func (s *scribe) unclosed() bool {
+	return s.over && s.params.Shared && s.draft.open() && !s.superseded() && !s.draft.stored.Session.Closed
+}
+
+// slowAt and fastAt are how much speech may be at the recogniser before a client is asked to hold, and to go on.
+const (
+	slowAt = maxUnknown / 2
+	fastAt = maxUnknown / 6
+)
+
+// advance takes in how far the audio is known. It stands still as long as words wait for the next conversation:
+// what is stored with this one must not tell that they are safe.
+func (s *scribe) advance(now time.Time) {
+	if s.replaced || len(s.held) > 0 {
+		return
+	}
+	var positions [wire.MaxChannels]uint32
+	var at time.Time
+	var unknown time.Duration
+	for i, in := range s.intakes {
+		p := in.settle()
+		s.draft.meter(now, p.counted)
+		positions[i], at, unknown = p.samples, p.at, max(unknown, p.unknown)
+	}
+	if !s.params.Numbered {
+		return
+	}
+	s.draft.acked.move(s.ledger.settle(positions), at)
+	if !s.slow && unknown > slowAt || s.slow && unknown < fastAt {
+		s.slow = !s.slow
+		s.tell(wire.Backpressure(s.slow))
 	}
 }
 
@@ -206,7 +260,15 @@ func (s *scribe) proceed(ctx context.Context) {
 func (s *scribe) superseded() bool { return s.draft.stored.Session.ID != s.params.ID }
 
 func (s *scribe) endable(now time.Time) bool {
-	return s.over || s.through+rounding >= s.ending.through || !now.Before(s.ending.deadline)
+	if s.over || !now.Before(s.ending.deadline) {
+		return true
+	}
+	for i, through := range s.ending.through {
+		if s.through[i]+rounding < through {
+			return false
+		}
+	}
+	return true
 }
 
 // silentAt is when the silence will have lasted for the timeout.
@@ -221,9 +283,9 @@ func (s *scribe) silentAt() time.Time {
 // wake is when proceed must look again if nothing happens before.
 func (s *scribe) wake() time.Time {
 	now := time.Now()
-	at := s.metered.Add(meterEvery)
-	if !at.After(now) {
-		at = now.Add(meterEvery) // nothing to count: it will be looked at when there is
+	at := next(now, s.metered, meterEvery)
+	if s.params.Numbered {
+		at = earlier(at, next(now, s.flushed, ackEvery))
 	}
 	if s.saving {
 		return at // the save's outcome wakes
@@ -240,6 +302,15 @@ func (s *scribe) wake() time.Time {
 	return at
 }
 
+// next is when something that was done at a time is to be done again; if there was nothing to do when that came, it
+// will be looked at as long again after now.
+func next(now, done time.Time, every time.Duration) time.Time {
+	if at := done.Add(every); at.After(now) {
+		return at
+	}
+	return now.Add(every)
+}
+
 func earlier(a, b time.Time) time.Time {
 	if b.Before(a) {
 		return b
@@ -250,13 +321,13 @@ func earlier(a, b time.Time) time.Time {
 // done reports whether there is nothing left to take or to store.
 func (s *scribe) done() bool {
 	return s.over && !s.saving && !s.reattach && len(s.draft.unsaved) == 0 && len(s.held) == 0 &&
-		(!s.draft.open() || s.ending == nil && len(s.draft.metered) == 0)
+		!s.draft.acked.news() && !s.unclosed() && (!s.draft.open() || s.ending == nil && len(s.draft.metered) == 0)
 }
 
 // abandon gives up: the time to finish is over. What is lost is told, in numbers.
 func (s *scribe) abandon(ctx context.Context) {
 	if s.saving {
-		s.settle(<-s.saved)
+		s.settle(ctx, <-s.saved)
 	}
 	if lost := len(s.draft.unsaved) + len(s.held); lost > 0 {
 		logging.Error(ctx, "words_not_stored", errAbandoned, slog.Int("utterances", lost))

@@ -274,7 +274,7 @@ func TestRecognizerFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{t: t, store: newMemory(), board: &board{}, ear: newEar(), line: newLine()}
 		r.ear.openErr = stt.Fail("ear", stt.Credentials, errors.New("402"))
-		r.session = New(Params{ID: "s1", SilenceTimeout: time.Minute}, r.line, &babbler{}, r.ear, r.store, r.board)
+		r.session = New(Params{ID: "s1", SilenceTimeout: time.Minute}, r.line, []Decoder{&babbler{}}, r.ear, r.store, r.board)
 		if got := r.session.Run(t.Context()); got != RecognizerFailed || !r.line.told("stt_failed") {
 			t.Errorf("got %s, told %q", got.Name, r.line.sent)
 		}
@@ -288,7 +288,7 @@ func TestRegistry(t *testing.T) {
 		for _, id := range []string{"s1", "s2", "s3"} {
 			l := newLine()
 			p := Params{ID: id, Device: id, SilenceTimeout: time.Minute}
-			s := New(p, l, &babbler{}, newEar(), newMemory(), &board{})
+			s := New(p, l, []Decoder{&babbler{}}, newEar(), newMemory(), &board{})
 			go func() { ended <- registry.Run(t.Context(), s) }()
 			synctest.Wait()
 		}
@@ -303,7 +303,7 @@ func TestRegistry(t *testing.T) {
 				t.Error("a session that ran said it did not")
 			}
 		}
-		if registry.Run(t.Context(), New(Params{}, newLine(), &babbler{}, newEar(), newMemory(), &board{})) {
+		if registry.Run(t.Context(), New(Params{}, newLine(), []Decoder{&babbler{}}, newEar(), newMemory(), &board{})) {
 			t.Error("a session ran after the drain")
 		}
 	})

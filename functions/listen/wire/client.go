@@ -6,9 +6,6 @@ import (
 	"earshot.dev/shared/conversation"
 )
 
-// Keepalive is the size up to which a binary frame holds no audio: apps answer pings with such frames.
-const Keepalive = 2
-
 // ClientMessage is a text frame that asks for something.
 type ClientMessage struct {
 	Type   string                 `json:"type"`

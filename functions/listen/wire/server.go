@@ -60,6 +60,35 @@ func Interim(text string, start, end time.Duration, speaker int) []byte {
 	}{"interim", text, seconds(start), seconds(end), speaker})
 }
 
+// AudioAck tells that all audio through a number is safe: its words are stored, or it holds none.
+func AudioAck(sequence uint32) []byte {
+	return encode(struct {
+		Type     string `json:"type"`
+		Sequence uint32 `json:"sequence"`
+	}{"audio_ack", sequence})
+}
+
+// AudioGap tells of numbered audio that never came.
+func AudioGap(from, through uint32) []byte {
+	return encode(struct {
+		Type    string `json:"type"`
+		From    uint32 `json:"from"`
+		Through uint32 `json:"through"`
+	}{"audio_gap", from, through})
+}
+
+// Backpressure asks a client to hold what it would send, or tells it to go on.
+func Backpressure(slow bool) []byte {
+	state := "ok"
+	if slow {
+		state = "slow"
+	}
+	return encode(struct {
+		Type  string `json:"type"`
+		State string `json:"state"`
+	}{"backpressure", state})
+}
+
 // seconds are told in whole milliseconds.
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
 
