@@ -21,8 +21,8 @@ type Function struct {
 	unexpected chan<- error // told of a process that ends by itself
 
 	mu        sync.Mutex
-	processes []*Process // those that were healthy once and have not ended
-	next      int        // whose turn it is
+	processes []*Process    // those that were healthy once, without most that have ended
+	next      atomic.Uint64 // whose turn it is
 	watching  sync.WaitGroup
 }
 
@@ -65,18 +65,16 @@ func (f *Function) watch(p *Process) {
 func (f *Function) Processes() []*Process {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Clone(f.processes)
+	return slices.DeleteFunc(slices.Clone(f.processes), func(p *Process) bool { return !p.Running() })
 }
 
 // URL is the address of a process that runs, each in turn, as Cloud Run would choose one.
 func (f *Function) URL() (string, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.processes) == 0 {
+	processes := f.Processes()
+	if len(processes) == 0 {
 		return "", fmt.Errorf("no process of %s runs", f.Name)
 	}
-	f.next++
-	return f.processes[f.next%len(f.processes)].URL, nil
+	return processes[f.next.Add(1)%uint64(len(processes))].URL, nil
 }
 
 // Stop has all processes drain, at once, and returns when they have ended.
