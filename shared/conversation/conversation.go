@@ -31,6 +31,9 @@ type Conversation struct {
 	Former                       []Session // those before it, newest first
 	Acked                        Acked     // the audio of which the outcome is stored
 	Segments, Words, Pages       int
+	Photos                       int               // images stored beside it
+	People                       map[string]Person // who speaks, by the speaker's number
+	Named                        map[string]Person // who spoke a segment, where somebody said so later
 	Usage                        usage.Hours
 	Structured                   *Structured
 	Discarded                    bool
@@ -53,6 +56,22 @@ type Session struct {
 	Flush      int64
 	Numbered   bool // its client sends again what isn't acknowledged
 	Closed     bool // it has stored its last
+}
+
+// Person is somebody who was named as a speaker. The id "user" is the person themself.
+type Person struct {
+	ID   string `firestore:"id"`
+	Name string `firestore:"name"`
+}
+
+// User is the id of the person themself.
+const User = "user"
+
+// Photo is an image that came with a conversation.
+type Photo struct {
+	ID        string    `firestore:"id"`
+	Data      []byte    `firestore:"data"`
+	CreatedAt time.Time `firestore:"created_at"`
 }
 
 // Acked says that all numbered audio through a sequence number is stored as words, or known to hold none, and when

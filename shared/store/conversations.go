@@ -81,13 +81,58 @@ func (s *Store) Commit(ctx context.Context, uid string, c *conversation.Conversa
 	return nil
 }
 
-// Delete removes the conversation and its pages, if it is still the version that c was read from.
+// PutPhoto stores an image beside a conversation. Storing it again changes nothing.
+func (s *Store) PutPhoto(ctx context.Context, uid, cid string, p conversation.Photo) error {
+	_, err := s.conversation(uid, cid).Collection("photos").Doc(p.ID).Set(ctx, p)
+	return wrap("store photo", err)
+}
+
+// Newest is the id of the newest conversation that is completed; empty if there is none.
+func (s *Store) Newest(ctx context.Context, uid string) (cid string, err error) {
+	snapshots, err := s.user(uid).Collection("conversations").
+		Where("status", "==", conversation.Completed).OrderBy("created_at", firestore.Desc).Limit(1).
+		Select().Documents(ctx).GetAll()
+	if err != nil || len(snapshots) == 0 {
+		return "", wrap("find newest conversation", err)
+	}
+	return snapshots[0].Ref.ID, nil
+}
+
+// Finished waits until a conversation is completed or has failed. NotFound: it is gone.
+func (s *Store) Finished(ctx context.Context, uid, cid string) (conversation.Conversation, error) {
+	versions := s.conversation(uid, cid).Snapshots(ctx)
+	defer versions.Stop()
+	for {
+		snapshot, err := versions.Next()
+		if err != nil {
+			return conversation.Conversation{}, wrap("watch conversation", err)
+		}
+		if !snapshot.Exists() {
+			return conversation.Conversation{}, fault.Newf(fault.NotFound, "watch conversation", "it is gone")
+		}
+		c, err := decode(snapshot)
+		if err != nil || c.Status == conversation.Completed || c.Status == conversation.Failed {
+			return c, err
+		}
+	}
+}
+
+// Delete removes the conversation with its pages and photos, if it is still the version that c was read from.
 func (s *Store) Delete(ctx context.Context, uid string, c *conversation.Conversation) error {
 	ref := s.conversation(uid, c.ID)
 	batch := s.client.Batch() //nolint:staticcheck // see Commit
 	batch.Delete(ref, firestore.LastUpdateTime(c.UpdateTime))
 	for number := range c.Pages {
 		batch.Delete(page(ref, number))
+	}
+	if c.Photos > 0 {
+		photos, err := ref.Collection("photos").DocumentRefs(ctx).GetAll()
+		if err != nil {
+			return wrap("find photos", err)
+		}
+		for _, photo := range photos {
+			batch.Delete(photo)
+		}
 	}
 	_, err := batch.Commit(ctx)
 	return wrap("delete conversation", gone(err))

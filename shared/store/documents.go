@@ -14,32 +14,35 @@ import (
 // conversationDoc is a conversation as it is stored. Times that are not set are absent, so that no index holds
 // them.
 type conversationDoc struct {
-	ID               string                   `firestore:"id"`
-	Source           string                   `firestore:"source"`
-	Device           string                   `firestore:"device"`
-	Language         string                   `firestore:"language"`
-	Status           conversation.Status      `firestore:"status"`
-	CreatedAt        time.Time                `firestore:"created_at"`
-	StartedAt        time.Time                `firestore:"started_at"`
-	FinishedAt       time.Time                `firestore:"finished_at"`
-	SilenceTimeoutMS int64                    `firestore:"silence_timeout_ms"`
-	ExpiresAt        *time.Time               `firestore:"expires_at,omitempty"`
-	Session          sessionDoc               `firestore:"session"`
-	Former           []sessionDoc             `firestore:"former,omitempty"`
-	AckedSequence    uint32                   `firestore:"acked_sequence"`
-	AckedAt          *time.Time               `firestore:"acked_at,omitempty"`
-	Segments         int                      `firestore:"segment_count"`
-	Words            int                      `firestore:"words"`
-	Pages            int                      `firestore:"page_count"`
-	Usage            map[string]usage.Totals  `firestore:"usage,omitempty"`
-	Structured       *conversation.Structured `firestore:"structured,omitempty"`
-	Discarded        bool                     `firestore:"discarded"`
-	EndReason        conversation.EndReason   `firestore:"end_reason,omitempty"`
-	Pending          *pendingDoc              `firestore:"pending,omitempty"`
-	Claim            *claimDoc                `firestore:"claim,omitempty"`
-	Attempts         int                      `firestore:"attempts"`
-	Failure          string                   `firestore:"failure,omitempty"`
-	Revision         int                      `firestore:"revision"`
+	ID               string                         `firestore:"id"`
+	Source           string                         `firestore:"source"`
+	Device           string                         `firestore:"device"`
+	Language         string                         `firestore:"language"`
+	Status           conversation.Status            `firestore:"status"`
+	CreatedAt        time.Time                      `firestore:"created_at"`
+	StartedAt        time.Time                      `firestore:"started_at"`
+	FinishedAt       time.Time                      `firestore:"finished_at"`
+	SilenceTimeoutMS int64                          `firestore:"silence_timeout_ms"`
+	ExpiresAt        *time.Time                     `firestore:"expires_at,omitempty"`
+	Session          sessionDoc                     `firestore:"session"`
+	Former           []sessionDoc                   `firestore:"former,omitempty"`
+	AckedSequence    uint32                         `firestore:"acked_sequence"`
+	AckedAt          *time.Time                     `firestore:"acked_at,omitempty"`
+	Segments         int                            `firestore:"segment_count"`
+	Words            int                            `firestore:"words"`
+	Pages            int                            `firestore:"page_count"`
+	Photos           int                            `firestore:"photo_count"`
+	People           map[string]conversation.Person `firestore:"people,omitempty"`
+	Named            map[string]conversation.Person `firestore:"named,omitempty"`
+	Usage            map[string]usage.Totals        `firestore:"usage,omitempty"`
+	Structured       *conversation.Structured       `firestore:"structured,omitempty"`
+	Discarded        bool                           `firestore:"discarded"`
+	EndReason        conversation.EndReason         `firestore:"end_reason,omitempty"`
+	Pending          *pendingDoc                    `firestore:"pending,omitempty"`
+	Claim            *claimDoc                      `firestore:"claim,omitempty"`
+	Attempts         int                            `firestore:"attempts"`
+	Failure          string                         `firestore:"failure,omitempty"`
+	Revision         int                            `firestore:"revision"`
 }
 
 type sessionDoc struct {
@@ -81,6 +84,7 @@ func toDoc(c *conversation.Conversation) *conversationDoc {
 		CreatedAt: c.CreatedAt, StartedAt: c.StartedAt, FinishedAt: c.FinishedAt,
 		SilenceTimeoutMS: c.SilenceTimeout.Milliseconds(), Session: sessionDoc(c.Session),
 		AckedSequence: c.Acked.Sequence, Segments: c.Segments, Words: c.Words, Pages: c.Pages, Usage: c.Usage,
+		Photos: c.Photos, People: c.People, Named: c.Named,
 		Structured: c.Structured, Discarded: c.Discarded, EndReason: c.EndReason,
 		Pending: (*pendingDoc)(c.Pending), Claim: (*claimDoc)(c.Claim),
 		Attempts: c.Attempts, Failure: c.Failure, Revision: c.Revision,
@@ -104,6 +108,7 @@ func (d *conversationDoc) conversation(updateTime time.Time) conversation.Conver
 		SilenceTimeout: time.Duration(d.SilenceTimeoutMS) * time.Millisecond,
 		Session:        conversation.Session(d.Session), Acked: conversation.Acked{Sequence: d.AckedSequence},
 		Segments: d.Segments, Words: d.Words, Pages: d.Pages, Usage: d.Usage,
+		Photos: d.Photos, People: d.People, Named: d.Named,
 		Structured: d.Structured, Discarded: d.Discarded, EndReason: d.EndReason,
 		Pending: (*conversation.Pending)(d.Pending), Claim: (*conversation.Claim)(d.Claim),
 		Attempts: d.Attempts, Failure: d.Failure, Revision: d.Revision,

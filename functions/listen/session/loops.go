@@ -44,6 +44,7 @@ func (s *Session) read(ctx context.Context) {
 			return
 		}
 		s.lastFrame.Store(time.Now().UnixNano())
+		s.bound(len(frame))
 		switch {
 		case binary && len(frame) > wire.Keepalive:
 			if err := s.listen(ctx, frame); err != nil {
@@ -51,6 +52,22 @@ func (s *Session) read(ctx context.Context) {
 			}
 		case !binary:
 			s.obey(ctx, frame)
+		}
+	}
+}
+
+// bound holds the client to the limits. One that is too fast is read no faster: nothing is lost by it.
+func (s *Session) bound(size int) {
+	if s.bytes += int64(size); s.params.MaxBytes > 0 && s.bytes > s.params.MaxBytes {
+		s.Stop(TooMuch)
+	}
+	if s.pace == nil {
+		return
+	}
+	if d := s.pace.Reserve().Delay(); d > 0 {
+		select {
+		case <-time.After(d):
+		case <-s.stopping.Done():
 		}
 	}
 }
@@ -71,8 +88,10 @@ func (s *Session) listen(ctx context.Context, data []byte) error {
 			s.tell(wire.AudioGap(from, frame.Sequence-1))
 		}
 	}
-	if frame.Channel < 0 {
-		s.ignored.Add(1)
+	if frame.Channel < 0 || s.params.CustomSTT {
+		if frame.Channel < 0 {
+			s.ignored.Add(1)
+		}
 		if s.framing.Numbered {
 			s.ledger.enter(entry{sequence: frame.Sequence})
 		}

@@ -34,6 +34,7 @@ type outcome struct {
 	gone     bool            // the conversation was deleted
 	replaced bool            // a newer session of the device has the audio again
 	acked    uint32          // the device has been told that it is safe
+	photo    *photo          // that is stored
 	reported usage.Hours     // what has been told of its usage
 	err      error           // the time was over before it could be known
 }
@@ -221,6 +222,12 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		s.draft.acked.stored = o.acked
 		s.tell(wire.AudioAck(o.acked))
 		return
+	case o.photo != nil:
+		s.photos = s.photos[1:]
+		s.draft.notes.photos++
+		s.draft.notes.made++
+		s.tell(wire.PhotoProcessing(o.photo.temp, o.photo.ID))
+		return
 	case o.attached:
 		s.begin(o.stored, o.last)
 		return
@@ -235,6 +242,9 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 	case o.reread && o.stored.Session.ID != s.params.ID && o.stored.Session.Numbered && s.params.Numbered:
 		s.yield(ctx)
 	case o.gone, o.stored.Status != conversation.Live:
+		if !o.gone && o.stored.Words > 0 {
+			s.follow(o.stored)
+		}
 		s.leave()
 	case o.reread:
 		s.show(s.draft.begin(o.stored, o.last))

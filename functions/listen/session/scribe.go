@@ -38,9 +38,11 @@ type scribe struct {
 	publisher Publisher
 	tell      func(frame []byte)
 	stop      func(*Reason)
-	alive     func() bool // whether the client is
-	intakes   []*intake   // one for each channel
-	ledger    *ledger     // of numbered audio
+	alive     func() bool                     // whether the client is
+	ignore    func()                          // counts a message that was
+	follow    func(conversation.Conversation) // tells the client when it is finished
+	intakes   []*intake                       // one for each channel
+	ledger    *ledger                         // of numbered audio
 
 	draft    draft
 	through  []time.Duration // up to where in the audio sent all words are known, for each channel
@@ -48,6 +50,9 @@ type scribe struct {
 	ending   *ending         // the conversation is to end
 	held     []utterance     // said after it was to end
 	saving   bool
+	images   wire.Images // on their way
+	photos   []photo     // complete, and not stored
+	seen     int         // images, in all
 	saved    chan outcome
 	flushed  time.Time   // when the last save began
 	metered  time.Time   // when the last save of counts began
@@ -60,6 +65,11 @@ type scribe struct {
 	reattach   bool   // the conversation doesn't know this session any more
 	replaced   bool   // a newer session gets the audio again, and with it the words
 	slow       bool   // the client was asked to hold
+
+	began       time.Time
+	suggestions []string      // ids of the last segments that the client recognised
+	spent       time.Duration // of what the plan allows
+	warned      bool
 
 	words, conversations int // for the log
 }
@@ -85,7 +95,7 @@ func (s *scribe) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.flushed, s.metered = now, now
+	s.began, s.flushed, s.metered = now, now, now
 	s.begin(stored, last)
 	return nil
 }
@@ -115,6 +125,9 @@ func (s *scribe) run(ctx context.Context, results <-chan heard, requests <-chan 
 		select {
 		case h, ok := <-results:
 			if !ok {
+				for len(requests) > 0 {
+					s.obey(<-requests)
+				}
 				results, s.over = nil, true
 				continue
 			}
@@ -142,7 +155,12 @@ func (s *scribe) hear(h heard) {
 	if s.replaced {
 		return
 	}
-	for _, u := range h.utterances {
+	s.take(h.utterances)
+}
+
+// take lays utterances into the conversation that they belong to.
+func (s *scribe) take(us []utterance) {
+	for _, u := range us {
 		s.words += len(strings.Fields(u.text))
 		if s.ending != nil && !u.start.Before(s.ending.at) {
 			s.held = append(s.held, u)
@@ -177,13 +195,6 @@ func (s *scribe) show(change transcript.Change) {
 	}
 }
 
-// obey does what the client asks for.
-func (s *scribe) obey(r request) {
-	if r.Ends() && s.ending == nil && s.draft.open() {
-		s.end(r.Reason, r.boundary)
-	}
-}
-
 func (s *scribe) end(reason conversation.EndReason, b boundary) {
 	s.ending = &ending{reason, b, time.Now().Add(endingLimit)}
 }
@@ -199,7 +210,7 @@ func (s *scribe) proceed(ctx context.Context) {
 	}
 	s.advance(now)
 	switch {
-	case s.reattach, !s.draft.open() && len(s.draft.unsaved) > 0:
+	case s.reattach, !s.draft.open() && len(s.draft.unsaved)+len(s.photos) > 0:
 		s.reattach = false
 		s.attach(ctx, now)
 	case !s.draft.open():
@@ -209,6 +220,10 @@ func (s *scribe) proceed(ctx context.Context) {
 	case s.ending != nil && s.endable(now):
 		s.save(ctx, now)
 	case len(s.draft.unsaved) > 0 && (s.over || now.Sub(s.flushed) >= flushEvery):
+		s.save(ctx, now)
+	case len(s.photos) > 0:
+		s.savePhoto(ctx)
+	case s.draft.notes.news() && (s.over || now.Sub(s.flushed) >= flushEvery):
 		s.save(ctx, now)
 	case s.draft.acked.news() && (s.over || now.Sub(s.flushed) >= ackEvery):
 		s.save(ctx, now)
@@ -239,11 +254,12 @@ func (s *scribe) advance(now time.Time) {
 		return
 	}
 	var positions [wire.MaxChannels]uint32
-	var at time.Time
+	at := now
 	var unknown time.Duration
 	for i, in := range s.intakes {
 		p := in.settle()
 		s.draft.meter(now, p.counted)
+		s.spend(p.counted)
 		positions[i], at, unknown = p.samples, p.at, max(unknown, p.unknown)
 	}
 	if !s.params.Numbered {
@@ -296,7 +312,7 @@ func (s *scribe) wake() time.Time {
 	if s.ending != nil {
 		at = earlier(at, s.ending.deadline)
 	}
-	if len(s.draft.unsaved) > 0 {
+	if len(s.draft.unsaved) > 0 || s.draft.notes.news() {
 		at = earlier(at, s.flushed.Add(flushEvery))
 	}
 	return at
@@ -320,8 +336,8 @@ func earlier(a, b time.Time) time.Time {
 
 // done reports whether there is nothing left to take or to store.
 func (s *scribe) done() bool {
-	return s.over && !s.saving && !s.reattach && len(s.draft.unsaved) == 0 && len(s.held) == 0 &&
-		!s.draft.acked.news() && !s.unclosed() && (!s.draft.open() || s.ending == nil && len(s.draft.metered) == 0)
+	return s.over && !s.saving && !s.reattach && len(s.draft.unsaved)+len(s.held)+len(s.photos) == 0 &&
+		!s.draft.acked.news() && !s.draft.notes.news() && !s.unclosed() && (!s.draft.open() || s.ending == nil && len(s.draft.metered) == 0)
 }
 
 // abandon gives up: the time to finish is over. What is lost is told, in numbers.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"earshot.dev/functions/listen/stt"
 	"earshot.dev/functions/listen/wire"
@@ -32,6 +33,10 @@ type Store interface {
 	Tail(ctx context.Context, uid, cid string) (conversation.Conversation, transcript.Page, error)
 	Acknowledge(ctx context.Context, uid, device string, a conversation.Acked) error
 	Contend(ctx context.Context, uid, device string, at time.Time) error
+	PutPhoto(ctx context.Context, uid, cid string, p conversation.Photo) error
+	Segments(ctx context.Context, uid, cid string) ([]transcript.Segment, error)
+	Finished(ctx context.Context, uid, cid string) (conversation.Conversation, error)
+	Newest(ctx context.Context, uid string) (cid string, err error)
 }
 
 // Publisher announces events (publisher.Publisher).
@@ -46,8 +51,13 @@ type Params struct {
 	SilenceTimeout                    time.Duration
 	Vocabulary                        []string
 	Interim                           bool
-	Numbered                          bool // the audio is, and the client sends again what isn't acknowledged
-	Shared                            bool // another device of the person's may be taken for this one
+	Numbered                          bool           // the audio is, and the client sends again what isn't acknowledged
+	Shared                            bool           // another device of the person's may be taken for this one
+	CustomSTT                         bool           // the client recognises, and its audio is not looked at
+	FramesPerSecond                   int            // more are read no faster; 0: no limit
+	MaxBytes                          int64          // that are taken in; 0: no limit
+	MaxImages                         int            // that are taken
+	Allowance                         *time.Duration // what is left of the plan's; nil: no limit
 }
 
 // Session is one socket, from accept to close.
@@ -55,11 +65,13 @@ type Session struct {
 	params     Params
 	socket     Socket
 	recognizer stt.Recognizer
+	store      Store
 	framing    wire.Framing
 	decoders   []Decoder // one for each channel
 	intakes    []*intake // likewise
 	ledger     *ledger
 	scribe     *scribe
+	following  errgroup.Group // of conversations until they are finished
 
 	stopping context.Context // ends with a Reason when the session is to end
 	stop     context.CancelCauseFunc
@@ -69,7 +81,9 @@ type Session struct {
 	outbound chan []byte   // -> write
 	said     chan struct{} // closed when nothing more goes to outbound
 
-	unwritable bool // owned by write: a frame could not be written
+	pace       *rate.Limiter // owned by read, as is bytes; nil: no limit
+	bytes      int64         // that came in
+	unwritable bool          // owned by write: a frame could not be written
 
 	lastFrame atomic.Int64 // when the client was last heard, Unix ns: set by read, looked at by write
 	ignored   atomic.Int64 // text frames that asked for nothing
@@ -100,15 +114,20 @@ const (
 // New makes a session with a decoder for each channel; Run is its life.
 func New(p Params, socket Socket, decoders []Decoder, recognizer stt.Recognizer, store Store, publisher Publisher) *Session {
 	s := &Session{
-		params: p, socket: socket, decoders: decoders, recognizer: recognizer, ledger: &ledger{},
+		params: p, socket: socket, decoders: decoders, recognizer: recognizer, store: store, ledger: &ledger{},
 		framing:  wire.Framing{Numbered: p.Numbered, Channels: len(decoders)},
 		requests: make(chan request, requestQueue),
 		results:  make(chan heard, resultQueue),
 		outbound: make(chan []byte, outboundQueue),
 		said:     make(chan struct{}),
 	}
+	if p.FramesPerSecond > 0 {
+		s.pace = rate.NewLimiter(rate.Limit(p.FramesPerSecond), p.FramesPerSecond)
+	}
 	s.stopping, s.stop = context.WithCancelCause(context.Background())
 	s.scribe = newScribe(p, store, publisher, s.ledger, s.tell, s.Stop)
+	s.following.SetLimit(maxFollowed)
+	s.scribe.ignore = func() { s.ignored.Add(1) }
 	s.scribe.alive = func() bool { return time.Since(time.Unix(0, s.lastFrame.Load())) < alive }
 	return s
 }
@@ -122,6 +141,7 @@ func (s *Session) Stop(reason *Reason) { s.stop(ended{reason}) }
 func (s *Session) Run(ctx context.Context) *Reason {
 	ctx, abandon := s.within(context.WithoutCancel(ctx), endWithin)
 	defer abandon()
+	s.scribe.follow = func(c conversation.Conversation) { s.follow(ctx, c) }
 	defer time.AfterFunc(maxAge, func() { s.Stop(Aged) }).Stop()
 	began := time.Now()
 	s.lastFrame.Store(began.UnixNano())
@@ -134,7 +154,8 @@ func (s *Session) Run(ctx context.Context) *Reason {
 		logging.Error(ctx, "session_not_opened", err)
 		close(s.said)
 	}
-	_ = group.Wait() // the loops report by Stop
+	_ = group.Wait()       // the loops report by Stop
+	_ = s.following.Wait() // and who follows by themselves
 
 	reason := s.reason()
 	logging.From(ctx).InfoContext(ctx, "session_ended", slog.String("reason", reason.Name),
@@ -174,12 +195,25 @@ func (s *Session) open(live context.Context) error {
 	}
 	s.tell(wire.Status(wire.Processing))
 	s.tell(wire.Status(wire.STTInitiating))
-	if err := s.openIntakes(ctx, live); err != nil {
+	if s.params.CustomSTT {
+		s.ledger.resume(s.scribe.draft.stored.Acked.Sequence)
+	} else if err := s.openIntakes(ctx, live); err != nil {
 		s.tell(wire.Status(wire.STTFailed))
 		s.Stop(RecognizerFailed)
 		return err
 	}
 	s.tell(wire.Status(wire.Ready))
+	return s.greet(ctx)
+}
+
+// greet tells the newest conversation that is finished. That it can't be read is no reason to end.
+func (s *Session) greet(ctx context.Context) error {
+	cid, err := s.store.Newest(ctx, s.params.UID)
+	if err != nil {
+		logging.Error(ctx, "newest_conversation_not_read", err)
+	} else if cid != "" {
+		s.tell(wire.LastMemory(cid))
+	}
 	return nil
 }
 
@@ -226,7 +260,12 @@ func (s *Session) live(ctx context.Context, group *errgroup.Group) {
 			return nil
 		})
 	}
-	group.Go(func() error { receivers.Wait(); close(s.results); return nil })
+	group.Go(func() error {
+		<-s.stopping.Done()
+		receivers.Wait()
+		close(s.results)
+		return nil
+	})
 	group.Go(func() error {
 		defer close(s.said)
 		s.scribe.run(ctx, s.results, s.requests)

@@ -21,6 +21,7 @@ type Query struct {
 	ConversationTimeout  time.Duration
 	ClientConversationID string // a UUID, or empty
 	Channels             int    // 1, or MaxChannels
+	CustomSTT            bool   // the client recognises
 	Interim              bool   // tell words that may still change
 	Acknowledge          bool   // audio is numbered, and told when it is safe
 }
@@ -51,6 +52,7 @@ func ParseQuery(values url.Values, shortest time.Duration) Query {
 		Source:              values.Get("source"),
 		ConversationTimeout: conversationTimeout(values.Get("conversation_timeout"), shortest),
 		Channels:            1,
+		CustomSTT:           values.Get("custom_stt") == "enabled",
 		Interim:             values.Get("interim") == "1",
 		Acknowledge:         values.Get("ack") == "1",
 	}
