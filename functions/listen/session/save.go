@@ -86,6 +86,10 @@ func (s *scribe) acknowledge(ctx context.Context, now time.Time) {
 
 // save stores what is unsaved, and ends the conversation where that is due.
 func (s *scribe) save(ctx context.Context, now time.Time) {
+	s.ackAfter = min(2*s.ackAfter, meterEvery)
+	if len(s.draft.unsaved) > 0 {
+		s.ackAfter = ackAtFirst
+	}
 	c, pages, flush := s.draft.commit()
 	if flush == 0 {
 		s.draft.leave()

@@ -14,12 +14,12 @@ import (
 	"earshot.dev/shared/usage"
 )
 
-// The paces of writing. Words are stored at once, and then at most once a second; that audio held none waits, and
-// what only counts time waits longer.
+// The paces of writing. Words are stored at once, and then at most once a second. What only counts time waits. That
+// numbered audio held no words waits a little at first, and longer the longer the silence is.
 const (
 	flushEvery = time.Second
-	ackEvery   = 10 * time.Second
 	meterEvery = time.Minute
+	ackAtFirst = 2 * time.Second
 )
 
 // endingLimit is how long the end of a conversation waits for the words said before it.
@@ -54,9 +54,10 @@ type scribe struct {
 	photos   []photo     // complete, and not stored
 	seen     int         // images, in all
 	saved    chan outcome
-	flushed  time.Time   // when the last save began
-	metered  time.Time   // when the last save of counts began
-	reported usage.Hours // what usage.recorded has told of the conversation
+	flushed  time.Time     // when the last save began
+	ackAfter time.Duration // from then on
+	metered  time.Time     // when the last save of counts began
+	reported usage.Hours   // what usage.recorded has told of the conversation
 
 	generation int64  // of the device, since the last attachment
 	device     string // the device's slot
@@ -84,7 +85,7 @@ type ending struct {
 func newScribe(p Params, store Store, publisher Publisher, ledger *ledger, tell func([]byte), stop func(*Reason)) *scribe {
 	return &scribe{
 		params: p, store: store, publisher: publisher, ledger: ledger, tell: tell, stop: stop,
-		draft: draft{sessionID: p.ID}, saved: make(chan outcome, 1),
+		draft: draft{sessionID: p.ID}, ackAfter: ackAtFirst, saved: make(chan outcome, 1),
 	}
 }
 
@@ -225,7 +226,7 @@ func (s *scribe) proceed(ctx context.Context) {
 		s.savePhoto(ctx)
 	case s.draft.notes.news() && (s.over || now.Sub(s.flushed) >= flushEvery):
 		s.save(ctx, now)
-	case s.draft.acked.news() && (s.over || now.Sub(s.flushed) >= ackEvery):
+	case s.draft.acked.news() && (s.over || now.Sub(s.flushed) >= s.ackAfter):
 		s.save(ctx, now)
 	case len(s.draft.metered) > 0 && (s.over || now.Sub(s.metered) >= meterEvery):
 		s.save(ctx, now)
@@ -301,7 +302,7 @@ func (s *scribe) wake() time.Time {
 	now := time.Now()
 	at := next(now, s.metered, meterEvery)
 	if s.params.Numbered {
-		at = earlier(at, next(now, s.flushed, ackEvery))
+		at = earlier(at, next(now, s.flushed, s.ackAfter))
 	}
 	if s.saving {
 		return at // the save's outcome wakes
