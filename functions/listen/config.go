@@ -25,11 +25,20 @@ type config struct {
 	// DeepgramLanguages are those that the model understands, with commas between; empty: those of Nova-3.
 	DeepgramLanguages []string `env:"DEEPGRAM_LANGUAGES"`
 
+	Limits limits
+}
+
+// limits are what clients may do.
+type limits struct {
 	// MinSilence is the shortest conversation_timeout; clients count on 2 min.
 	MinSilence time.Duration `env:"MIN_CONVERSATION_TIMEOUT" envDefault:"2m"`
 
-	MaxSessions   int   `env:"MAX_SESSIONS" envDefault:"300"`      // at a time, in this instance
-	MaxFrameBytes int64 `env:"MAX_FRAME_BYTES" envDefault:"65536"` // over it a client is closed with 1009
+	Sessions        int   `env:"MAX_SESSIONS" envDefault:"300"`            // at a time, in this instance
+	UserSessions    int   `env:"MAX_SESSIONS_PER_USER" envDefault:"8"`     // likewise
+	FrameBytes      int64 `env:"MAX_FRAME_BYTES" envDefault:"65536"`       // over it a client is closed with 1009
+	FramesPerSecond int   `env:"MAX_FRAMES_PER_SECOND" envDefault:"1000"`  // over it frames are read no faster
+	SessionBytes    int64 `env:"MAX_SESSION_BYTES" envDefault:"536870912"` // over it a client has to connect again
+	Images          int   `env:"MAX_SESSION_IMAGES" envDefault:"100"`      // over it they are ignored
 }
 
 func readConfig() (config, error) { return env.ParseAs[config]() }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -19,6 +20,7 @@ import (
 	"earshot.dev/shared/cache"
 	"earshot.dev/shared/fault"
 	"earshot.dev/shared/logging"
+	"earshot.dev/shared/usage"
 )
 
 // door lets clients in: it finds out who they are and what they speak, and hands them to a session. Clients see
@@ -26,55 +28,85 @@ import (
 type door struct {
 	users      *auth.Users
 	profiles   *cache.Query[account.Profile]
+	months     *cache.Query[usage.Totals] // by {uid}/{month}
 	recognizer stt.Recognizer
 	store      session.Store
 	publisher  session.Publisher
 	sessions   *session.Registry
-	maxFrame   int64
-	minSilence time.Duration
+	limits     limits
 }
 
-// ServeHTTP is one client's visit, from the upgrade to the close.
-func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// app is the door of clients that bring their token in a header.
+func (d *door) app(w http.ResponseWriter, r *http.Request) {
+	d.open(w, r, func(ctx context.Context, _ *wire.Socket) (string, error) {
+		token, err := auth.Bearer(r)
+		if err != nil {
+			return "", err
+		}
+		uid, _, err := d.users.Verify(ctx, token)
+		return uid, err
+	})
+}
+
+// tokenWithin is how long a web client has to say who it is.
+const tokenWithin = 5 * time.Second
+
+// web is the door of browsers, which can't set headers: the token is the first frame.
+func (d *door) web(w http.ResponseWriter, r *http.Request) {
+	d.open(w, r, func(ctx context.Context, socket *wire.Socket) (string, error) {
+		late := time.AfterFunc(tokenWithin, func() {
+			socket.Close(fault.Unauthenticated.CloseCode(), "no token within 5 s")
+		})
+		_, frame, err := socket.Read(ctx)
+		if !late.Stop() || err != nil {
+			return "", fault.New(fault.Unauthenticated, "read token", err)
+		}
+		token, ok := wire.ParseAuth(frame)
+		if !ok {
+			return "", fault.Newf(fault.Unauthenticated, "read token", "the first frame is no token")
+		}
+		uid, _, err := d.users.Verify(ctx, token)
+		if told := socket.Write(ctx, wire.AuthResponse(err == nil)); err == nil && told != nil {
+			return "", fault.New(fault.Unavailable, "answer token", told)
+		}
+		return uid, err
+	})
+}
+
+// open is one client's visit, from the upgrade to the close.
+func (d *door) open(w http.ResponseWriter, r *http.Request, identify func(context.Context, *wire.Socket) (uid string, err error)) {
 	// Devices and apps name no origin; a token, not a cookie, says who it is, so origins need no check.
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
 		logging.Error(r.Context(), "upgrade_refused", fault.New(fault.Invalid, "accept", err))
 		return
 	}
-	socket := wire.NewSocket(conn, d.maxFrame)
+	socket := wire.NewSocket(conn, d.limits.FrameBytes)
 	id := uuid.NewString()
 	ctx := logging.With(r.Context(), slog.String("session_id", id))
-	if err := d.visit(ctx, id, socket, r); err != nil {
+	uid, err := identify(ctx, socket)
+	if err == nil {
+		err = d.visit(ctx, id, uid, socket, r)
+	}
+	if err != nil {
 		logging.Error(ctx, "session_refused", err)
 		socket.Close(fault.KindOf(err).CloseCode(), fault.ReasonOf(err))
 	}
 }
 
 // visit runs the session that the request asks for. An error means that there was none.
-func (d *door) visit(ctx context.Context, id string, socket *wire.Socket, r *http.Request) error {
-	params, decoder, err := d.admit(ctx, r)
+func (d *door) visit(ctx context.Context, id, uid string, socket *wire.Socket, r *http.Request) error {
+	params, decoders, err := d.admit(ctx, uid, r)
 	if err != nil {
 		return err
 	}
 	params.ID = id
 	ctx = logging.With(ctx, slog.String("uid", params.UID), slog.String("device", params.Device))
-	if !d.sessions.Run(ctx, session.New(params, socket, decoder, d.recognizer, d.store, d.publisher)) {
-		return fault.Newf(fault.Overloaded, "run session", "no room for another session: try again later")
-	}
-	return nil
+	return d.sessions.Run(ctx, session.New(params, socket, decoders, d.recognizer, d.store, d.publisher))
 }
 
-// admit checks who the client is and whether what it asks for can be had.
-func (d *door) admit(ctx context.Context, r *http.Request) (session.Params, session.Decoder, error) {
-	token, err := auth.Bearer(r)
-	if err != nil {
-		return session.Params{}, nil, err
-	}
-	uid, _, err := d.users.Verify(ctx, token)
-	if err != nil {
-		return session.Params{}, nil, err
-	}
+// admit checks whether what the client asks for can be had.
+func (d *door) admit(ctx context.Context, uid string, r *http.Request) (session.Params, []session.Decoder, error) {
 	profile, err := d.profiles.Get(ctx, uid)
 	if fault.Is(err, fault.NotFound) {
 		return session.Params{}, nil, fault.Newf(fault.Unauthenticated, "read profile", "unknown user")
@@ -82,32 +114,61 @@ func (d *door) admit(ctx context.Context, r *http.Request) (session.Params, sess
 	if err != nil {
 		return session.Params{}, nil, fault.Wrap("read profile", err)
 	}
-	q := wire.ParseQuery(r.URL.Query(), d.minSilence)
-	decoder, err := audio.NewDecoder(audio.Codec(q.Codec), q.SampleRate)
-	if err != nil {
-		return session.Params{}, nil, fault.Newf(fault.Unsupported, "open decoder", "%v", err)
+	q := wire.ParseQuery(r.URL.Query(), d.limits.MinSilence)
+	decoders := make([]session.Decoder, q.Channels)
+	for i := range decoders {
+		if decoders[i], err = audio.NewDecoder(audio.Codec(q.Codec), q.SampleRate); err != nil {
+			return session.Params{}, nil, fault.Newf(fault.Unsupported, "open decoder", "%v", err)
+		}
 	}
+	device, shared := device(r, q)
 	params := session.Params{
-		UID: uid, Device: device(r, q), Source: q.Source, Language: language(q, profile),
+		UID: uid, Device: device, Shared: shared, Source: q.Source, Language: language(q, profile),
 		ClientConversationID: q.ClientConversationID, SilenceTimeout: q.ConversationTimeout,
-		Vocabulary: profile.Vocabulary, Interim: q.Interim,
+		Vocabulary: profile.Vocabulary, Interim: q.Interim, Numbered: q.Acknowledge, CustomSTT: q.CustomSTT,
+		FramesPerSecond: d.limits.FramesPerSecond, MaxBytes: d.limits.SessionBytes, MaxImages: d.limits.Images,
 	}
-	if !d.recognizer.Supports(params.Language) {
+	if !q.CustomSTT && !d.recognizer.Supports(params.Language) {
 		err := fault.Newf(fault.Invalid, "choose recognizer", "no recogniser for language %q", params.Language)
 		return session.Params{}, nil, err
 	}
-	return params, decoder, nil
+	params.Allowance = d.allowance(ctx, uid, profile)
+	return params, decoders, nil
+}
+
+// allowance is what is left of the speech that the user's plan has recognised this month; nil: there is no limit, or
+// it can't be known now, which is no reason to let nobody in.
+func (d *door) allowance(ctx context.Context, uid string, p account.Profile) *time.Duration {
+	limit, limited := p.Allowance()
+	if !limited {
+		return nil
+	}
+	used, err := d.months.Get(ctx, uid+"/"+usage.Month(time.Now()))
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		logging.Error(ctx, "allowance_not_read", err)
+		return nil
+	}
+	left := limit - time.Duration(used.SpeechMS)*time.Millisecond
+	return &left
+}
+
+// monthOf loads what a user used in a month, by {uid}/{month}.
+func monthOf(read func(ctx context.Context, uid, month string) (usage.Totals, error)) func(context.Context, string) (usage.Totals, error) {
+	return func(ctx context.Context, key string) (usage.Totals, error) {
+		uid, month, _ := strings.Cut(key, "/")
+		return read(ctx, uid, month)
+	}
 }
 
 // deviceID is what may be the name of a document.
 var deviceID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
-// device keeps apart what one person speaks into.
-func device(r *http.Request, q wire.Query) string {
+// device keeps apart what one person speaks into. Where only the source tells, several may share it.
+func device(r *http.Request, q wire.Query) (name string, shared bool) {
 	if id := r.Header.Get("X-Device-Id-Hash"); deviceID.MatchString(id) {
-		return id
+		return id, false
 	}
-	return q.Source
+	return q.Source, true
 }
 
 // language is what the client names, else the profile, else English.

@@ -55,6 +55,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	profiles := cache.New(rdb, cache.Options{Name: "profile", Version: 1, LocalTTL: 10 * time.Second}, db.Profile)
+	months := cache.New(rdb, cache.Options{Name: "month", Version: 1, TTL: time.Minute}, monthOf(db.MonthUsage))
 	recognizer, err := deepgram.New(deepgram.Config{
 		URL: cfg.DeepgramURL, Key: cfg.DeepgramAPIKey, Model: cfg.DeepgramModel, Languages: cfg.DeepgramLanguages,
 	})
@@ -63,16 +64,18 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() {
 		profiles.Close()
+		months.Close()
 		events.Close()
 		err = errors.Join(err, rdb.Close(), topics.Close(), db.Close())
 	}()
 
-	sessions := session.NewRegistry(cfg.MaxSessions)
+	sessions := session.NewRegistry(cfg.Limits.Sessions, cfg.Limits.UserSessions)
+	d := &door{
+		users: auth.NewUsers(ctx, cfg.Auth), profiles: profiles, months: months, recognizer: recognizer,
+		store: db, publisher: events, sessions: sessions, limits: cfg.Limits,
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/v4/listen", &door{
-		users: auth.NewUsers(ctx, cfg.Auth), profiles: profiles, recognizer: recognizer,
-		store: db, publisher: events, sessions: sessions,
-		maxFrame: cfg.MaxFrameBytes, minSilence: cfg.MinSilence,
-	})
+	mux.HandleFunc("/v4/listen", d.app)
+	mux.HandleFunc("/v4/web/listen", d.web)
 	return server.Run(ctx, cfg.Server, mux, sessions.Drain)
 }

@@ -53,25 +53,29 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer audio.Close()
-	c, err := client.Dial(ctx, client.Config{
+	return converse(ctx, client.Config{
 		URL: o.URL, Token: o.Token, Device: o.Device, Language: o.Language, Interim: true,
 		Codec: audio.Codec, SampleRate: audio.Rate,
-	})
-	if err != nil {
-		return err
-	}
-	defer c.Cut()
-	return converse(ctx, c, audio, o)
+	}, audio, o)
 }
 
-// converse sends the audio, shows the words, and ends when no more of either come. It doesn't wait for the sender,
-// which may be reading from a microphone that is silent.
-func converse(ctx context.Context, c *client.Client, audio *source.Source, o options) error {
-	living, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the connection is closed in order even then
+// safeWithin is how long the end waits for the server to say that it has everything.
+const safeWithin = 15 * time.Second
+
+// converse sends the audio, shows the words, and ends when no more of either come. It goes on when the connection is
+// cut. It doesn't wait for the source, which may be a microphone that is silent.
+func converse(ctx context.Context, c client.Config, audio *source.Source, o options) error {
+	living, cancel := context.WithCancel(ctx)
 	defer cancel()
-	messages, received, sent := make(chan client.Message), make(chan error, 1), make(chan error, 1)
-	go func() { received <- receive(living, c, messages) }()
-	go func() { sent <- send(living, c, audio, o) }()
+	messages, ended, sent := make(chan client.Message, 16), make(chan error, 1), make(chan error, 1)
+	session := client.NewSession(c, func(m client.Message) {
+		select {
+		case messages <- m:
+		case <-living.Done():
+		}
+	})
+	go func() { ended <- session.Run(living) }()
+	go func() { sent <- send(living, session, audio, o) }()
 
 	out := terminal.New(os.Stdout)
 	speech := out.Speech()
@@ -84,7 +88,7 @@ func converse(ctx context.Context, c *client.Client, audio *source.Source, o opt
 				silence = time.After(o.Linger)
 			}
 			if m.Type == client.ConversationFinished {
-				return c.Close()
+				return nil
 			}
 		case err := <-sent:
 			if err != nil {
@@ -92,33 +96,31 @@ func converse(ctx context.Context, c *client.Client, audio *source.Source, o opt
 			}
 			silence = time.After(o.Linger)
 		case <-silence:
-			return c.Close()
-		case err := <-received:
+			return nil
+		case err := <-ended:
 			return err
 		case <-ctx.Done():
-			return errors.Join(errors.New("interrupted"), c.Close())
+			return errors.New("interrupted")
 		}
 	}
 }
 
-func send(ctx context.Context, c *client.Client, audio *source.Source, o options) error {
-	if err := c.Stream(ctx, audio.Packets, o.Realtime); err != nil || !o.End {
-		return err
+// send sends the audio and waits until all of it is safe.
+func send(ctx context.Context, session *client.Session, audio *source.Source, o options) error {
+	packets := audio.Packets
+	if o.Realtime {
+		packets = client.Paced(ctx, packets)
 	}
-	return c.Stop(ctx)
-}
-
-// receive passes on messages until the connection ends. A CloseError says why.
-func receive(ctx context.Context, c *client.Client, messages chan<- client.Message) error {
-	for {
-		m, err := c.Receive(ctx)
+	for p, err := range packets {
 		if err != nil {
 			return err
 		}
-		select {
-		case messages <- m:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		session.Send(p.Data)
 	}
+	if o.End {
+		session.End()
+	}
+	ctx, cancel := context.WithTimeout(ctx, safeWithin)
+	defer cancel()
+	return session.Acknowledged(ctx)
 }

@@ -1,12 +1,13 @@
 package main
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -42,21 +43,37 @@ func raw(t *testing.T) string {
 	return name
 }
 
+// hello is what a server says before audio may come.
+func hello(r *http.Request, conn *websocket.Conn) error {
+	return errors.Join(
+		say(r, conn, `{"type":"conversation_session","conversation_id":"c","status":"in_progress"}`),
+		say(r, conn, `{"type":"audio_ack","sequence":0}`))
+}
+
+func say(r *http.Request, conn *websocket.Conn, text string) error {
+	return conn.Write(r.Context(), websocket.MessageText, []byte(text))
+}
+
+const numberSize = 4
+
 func TestStreamSendsAllAndEndsTheConversation(t *testing.T) {
 	sent, ended := 0, false
 	url := listen(t, func(r *http.Request, conn *websocket.Conn) error {
+		if err := hello(r, conn); err != nil {
+			return err
+		}
 		for !ended {
 			kind, data, err := conn.Read(r.Context())
 			if err != nil {
 				return err
 			}
 			if kind == websocket.MessageBinary {
-				sent += len(data)
+				sent += len(data) - numberSize
 				continue
 			}
-			ended = strings.Contains(string(data), "user_stop")
+			ended = string(data) == `{"type":"end"}`
 		}
-		if err := conn.Write(r.Context(), websocket.MessageText, []byte(`{"type":"memory_created"}`)); err != nil {
+		if err := say(r, conn, `{"type":"memory_created"}`); err != nil {
 			return err
 		}
 		_, _, err := conn.Read(r.Context()) // the client's goodbye
@@ -78,8 +95,11 @@ func TestStreamSendsAllAndEndsTheConversation(t *testing.T) {
 	}
 }
 
-func TestStreamLingersAndLeavesTheConversationOpen(t *testing.T) {
+func TestStreamWaitsUntilAllIsSafeAndLeavesTheConversationOpen(t *testing.T) {
 	url := listen(t, func(r *http.Request, conn *websocket.Conn) error {
+		if err := hello(r, conn); err != nil {
+			return err
+		}
 		for {
 			kind, data, err := conn.Read(r.Context())
 			if websocket.CloseStatus(err) == websocket.StatusNormalClosure {
@@ -90,6 +110,9 @@ func TestStreamLingersAndLeavesTheConversationOpen(t *testing.T) {
 			}
 			if kind == websocket.MessageText {
 				return errors.New("the client said " + string(data))
+			}
+			if err := say(r, conn, fmt.Sprintf(`{"type":"audio_ack","sequence":%d}`, binary.BigEndian.Uint32(data))); err != nil {
+				return err
 			}
 		}
 	})

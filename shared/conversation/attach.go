@@ -1,13 +1,48 @@
 package conversation
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrSuperseded is why a session can't attach any more: a newer one of its device has, and gets the audio again that
+// this one has not stored.
+var ErrSuperseded = errors.New("a newer session of the device took over")
 
 // Device is what a device of a user is attached to.
 type Device struct {
-	ConversationID string    `firestore:"conversation_id"`
-	SessionID      string    `firestore:"session_id"`
-	Generation     int64     `firestore:"generation"`
-	AttachedAt     time.Time `firestore:"attached_at"`
+	ConversationID string      `firestore:"conversation_id"`
+	SessionID      string      `firestore:"session_id"`
+	Generation     int64       `firestore:"generation"`
+	AttachedAt     time.Time   `firestore:"attached_at"`
+	AckedSequence  uint32      `firestore:"acked_sequence"` // what is known between two conversations
+	AckedAt        time.Time   `firestore:"acked_at"`
+	ContendedAt    []time.Time `firestore:"contended_at"` // the last times at which a session was put out in mid stream
+	Split          bool        `firestore:"split"`        // there are two devices behind the name
+}
+
+// MaxSlots is how many devices that can't be told apart are kept apart all the same.
+const MaxSlots = 8
+
+// Slot is the name under which the n-th of the devices that share one is kept, from 0.
+func Slot(device string, n int) string {
+	if n == 0 {
+		return device
+	}
+	return fmt.Sprintf("%s~%d", device, n+1)
+}
+
+// contendedWithin is the time in which two devices that share a name must have put each other out to be known as two.
+const contendedWithin = time.Minute
+
+// Contend notes that a session whose client was still talking was superseded. The second time within a minute tells
+// that there are two devices: one alone doesn't talk on two sockets.
+func (d *Device) Contend(at time.Time) {
+	if n := len(d.ContendedAt); n > 0 && at.Sub(d.ContendedAt[n-1]) <= contendedWithin {
+		d.Split = true
+	}
+	d.ContendedAt = []time.Time{at}
 }
 
 // Attachment is a session's wish for a conversation of its device to write to.
@@ -20,27 +55,53 @@ type Attachment struct {
 	ClientID       string
 	SilenceTimeout time.Duration
 	At             time.Time
+	// Numbered says that the client sends again what isn't acknowledged.
+	Numbered bool
+	// Shared says that other devices may come under the same name.
+	Shared bool
+	// Generation is that of the session's attachment before, 0 for its first. A session that was superseded since
+	// doesn't get the device back.
+	Generation int64
+	// Acked is what the session knows to be acknowledged.
+	Acked Acked
 }
 
-// Resume makes the session the writer of c, whose device was at the generation.
-func (a Attachment) Resume(c *Conversation, generation int64) {
-	c.Attach(Session{ID: a.SessionID, Generation: generation + 1})
+// Superseded reports whether a newer session than this one has attached to the device.
+func (a Attachment) Superseded(d Device) bool { return a.Generation > 0 && d.SessionID != a.SessionID }
+
+// busyFor is how long a session that did not say goodbye is taken to go on. One that lives stores what it counts each
+// minute.
+const busyFor = 90 * time.Second
+
+// Free reports whether a device's slot, whose conversation was last written at a time, is there for this session.
+func (a Attachment) Free(c *Conversation) bool {
+	return !c.Resumable(a.At) || c.Session.Closed || c.Session.ID == a.SessionID || a.At.Sub(c.UpdateTime) > busyFor
+}
+
+// Resume makes the session the writer of c.
+func (a Attachment) Resume(c *Conversation, d Device) {
+	c.Attach(Session{ID: a.SessionID, Generation: d.Generation + 1, Numbered: a.Numbered})
 	c.SilenceTimeout = a.SilenceTimeout
 	c.Heard(c.FinishedAt)
 }
 
+// HandIn lets a session that was superseded write its last words to c.
+func (a Attachment) HandIn(c *Conversation) { c.admit(Session{ID: a.SessionID}) }
+
 // Begin is a new conversation with the session as its writer.
-func (a Attachment) Begin(id string, generation int64) Conversation {
+func (a Attachment) Begin(id string, d Device) Conversation {
 	c := Conversation{
 		ID: id, Source: a.Source, Device: a.Device, Language: a.Language, Status: Live,
 		CreatedAt: a.At, StartedAt: a.At, SilenceTimeout: a.SilenceTimeout,
-		Session: Session{ID: a.SessionID, Generation: generation + 1},
+		Session: Session{ID: a.SessionID, Generation: d.Generation + 1, Numbered: a.Numbered},
+		Acked:   a.Acked.Latest(Acked{d.AckedSequence, d.AckedAt}),
 	}
 	c.Heard(a.At)
 	return c
 }
 
-// Pointer is the device's record once the session is attached to c.
-func (a Attachment) Pointer(c *Conversation) Device {
-	return Device{c.ID, a.SessionID, c.Session.Generation, a.At}
+// Point makes c the conversation of the device.
+func (a Attachment) Point(d Device, c *Conversation) Device {
+	d.ConversationID, d.SessionID, d.Generation, d.AttachedAt = c.ID, a.SessionID, c.Session.Generation, a.At
+	return d
 }

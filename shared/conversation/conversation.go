@@ -29,8 +29,11 @@ type Conversation struct {
 	ExpiresAt                    time.Time // when the sweep looks at it; zero: never
 	Session                      Session   // the one that may write
 	Former                       []Session // those before it, newest first
-	AckedSequence                int64     // the last audio frame of which the outcome is stored
+	Acked                        Acked     // the audio of which the outcome is stored
 	Segments, Words, Pages       int
+	Photos                       int               // images stored beside it
+	People                       map[string]Person // who speaks, by the speaker's number
+	Named                        map[string]Person // who spoke a segment, where somebody said so later
 	Usage                        usage.Hours
 	Structured                   *Structured
 	Discarded                    bool
@@ -51,6 +54,39 @@ type Session struct {
 	ID         string
 	Generation int64
 	Flush      int64
+	Numbered   bool // its client sends again what isn't acknowledged
+	Closed     bool // it has stored its last
+}
+
+// Person is somebody who was named as a speaker. The id "user" is the person themself.
+type Person struct {
+	ID   string `firestore:"id"`
+	Name string `firestore:"name"`
+}
+
+// User is the id of the person themself.
+const User = "user"
+
+// Photo is an image that came with a conversation.
+type Photo struct {
+	ID        string    `firestore:"id"`
+	Data      []byte    `firestore:"data"`
+	CreatedAt time.Time `firestore:"created_at"`
+}
+
+// Acked says that all numbered audio through a sequence number is stored as words, or known to hold none, and when
+// that audio had been said.
+type Acked struct {
+	Sequence uint32
+	At       time.Time
+}
+
+// Latest is the later of the two.
+func (a Acked) Latest(b Acked) Acked {
+	if b.Sequence > a.Sequence {
+		return b
+	}
+	return a
 }
 
 // Pending marks a change that was committed and not yet announced.
@@ -105,9 +141,24 @@ func (c *Conversation) Attach(s Session) {
 	if c.Session.ID == s.ID {
 		s.Flush = c.Session.Flush
 	} else {
-		c.Former = append([]Session{c.Session}, c.Former[:min(len(c.Former), formerSessions-1)]...)
+		c.admit(c.Session)
 	}
 	c.Session = s
+}
+
+// admit makes s one of the former sessions, which may hand in their last words.
+func (c *Conversation) admit(s Session) {
+	if slices.ContainsFunc(c.Former, func(f Session) bool { return f.ID == s.ID }) {
+		return
+	}
+	c.Former = append([]Session{s}, c.Former[:min(len(c.Former), formerSessions-1)]...)
+}
+
+// Close notes that the session has stored its last.
+func (c *Conversation) Close(sessionID string) {
+	if c.Session.ID == sessionID {
+		c.Session.Closed = true
+	}
 }
 
 // Flushed is the number of the session's last commit that took effect, 0 if none is known.

@@ -10,7 +10,7 @@ import (
 var start = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
 func live() Conversation {
-	return Attachment{Device: "d", SessionID: "s1", SilenceTimeout: 2 * time.Minute, At: start}.Begin("c", 0)
+	return Attachment{Device: "d", SessionID: "s1", SilenceTimeout: 2 * time.Minute, At: start}.Begin("c", Device{})
 }
 
 func TestLifecycle(t *testing.T) {
@@ -113,12 +113,12 @@ func TestFlushedRemembersFormerSessions(t *testing.T) {
 	c := live()
 	c.Session.Flush = 7
 	for i := range formerSessions {
-		Attachment{SessionID: strings.Repeat("x", i+1), SilenceTimeout: time.Minute}.Resume(&c, c.Session.Generation)
+		Attachment{SessionID: strings.Repeat("x", i+1), SilenceTimeout: time.Minute}.Resume(&c, Device{Generation: c.Session.Generation})
 		if got := c.Flushed("s1"); got != 7 {
 			t.Fatalf("after %d takeovers: got flush %d, want 7", i+1, got)
 		}
 	}
-	Attachment{SessionID: "y", SilenceTimeout: time.Minute}.Resume(&c, c.Session.Generation)
+	Attachment{SessionID: "y", SilenceTimeout: time.Minute}.Resume(&c, Device{Generation: c.Session.Generation})
 	if len(c.Former) != formerSessions || c.Session.Generation != int64(formerSessions)+2 {
 		t.Errorf("former %d, generation %d", len(c.Former), c.Session.Generation)
 	}

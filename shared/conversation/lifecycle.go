@@ -39,7 +39,9 @@ func (c *Conversation) End(now time.Time, reason EndReason, announce string) boo
 		return false
 	}
 	c.Status = Ended
-	c.EndReason = reason
+	if automatic := reason == EndSilence || reason == EndAbandoned; !automatic || c.EndReason == "" {
+		c.EndReason = reason // else it is what the client said before
+	}
 	c.Revision++
 	c.Pending = &Pending{announce, now}
 	c.ExpiresAt = now.Add(finalizeWithin)

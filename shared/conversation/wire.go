@@ -46,8 +46,11 @@ func (c *Conversation) Wire(segments []transcript.Segment) Wire {
 	if structured.Events == nil {
 		structured.Events = []Event{}
 	}
-	if segments == nil {
-		segments = []transcript.Segment{}
+	segments = append([]transcript.Segment{}, segments...)
+	for i, s := range segments {
+		if p, ok := c.Named[s.ID]; ok {
+			segments[i] = s.SpokenBy(p.ID, p.ID == User)
+		}
 	}
 	return Wire{
 		ID: c.ID, CreatedAt: c.CreatedAt, StartedAt: c.StartedAt, FinishedAt: c.FinishedAt, Source: c.Source,

@@ -2,10 +2,8 @@ package store
 
 import (
 	"context"
-	"slices"
 
 	"cloud.google.com/go/firestore"
-	"github.com/google/uuid"
 
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/fault"
@@ -83,13 +81,58 @@ func (s *Store) Commit(ctx context.Context, uid string, c *conversation.Conversa
 	return nil
 }
 
-// Delete removes the conversation and its pages, if it is still the version that c was read from.
+// PutPhoto stores an image beside a conversation. Storing it again changes nothing.
+func (s *Store) PutPhoto(ctx context.Context, uid, cid string, p conversation.Photo) error {
+	_, err := s.conversation(uid, cid).Collection("photos").Doc(p.ID).Set(ctx, p)
+	return wrap("store photo", err)
+}
+
+// Newest is the id of the newest conversation that is completed; empty if there is none.
+func (s *Store) Newest(ctx context.Context, uid string) (cid string, err error) {
+	snapshots, err := s.user(uid).Collection("conversations").
+		Where("status", "==", conversation.Completed).OrderBy("created_at", firestore.Desc).Limit(1).
+		Select().Documents(ctx).GetAll()
+	if err != nil || len(snapshots) == 0 {
+		return "", wrap("find newest conversation", err)
+	}
+	return snapshots[0].Ref.ID, nil
+}
+
+// Finished waits until a conversation is completed or has failed. NotFound: it is gone.
+func (s *Store) Finished(ctx context.Context, uid, cid string) (conversation.Conversation, error) {
+	versions := s.conversation(uid, cid).Snapshots(ctx)
+	defer versions.Stop()
+	for {
+		snapshot, err := versions.Next()
+		if err != nil {
+			return conversation.Conversation{}, wrap("watch conversation", err)
+		}
+		if !snapshot.Exists() {
+			return conversation.Conversation{}, fault.Newf(fault.NotFound, "watch conversation", "it is gone")
+		}
+		c, err := decode(snapshot)
+		if err != nil || c.Status == conversation.Completed || c.Status == conversation.Failed {
+			return c, err
+		}
+	}
+}
+
+// Delete removes the conversation with its pages and photos, if it is still the version that c was read from.
 func (s *Store) Delete(ctx context.Context, uid string, c *conversation.Conversation) error {
 	ref := s.conversation(uid, c.ID)
 	batch := s.client.Batch() //nolint:staticcheck // see Commit
 	batch.Delete(ref, firestore.LastUpdateTime(c.UpdateTime))
 	for number := range c.Pages {
 		batch.Delete(page(ref, number))
+	}
+	if c.Photos > 0 {
+		photos, err := ref.Collection("photos").DocumentRefs(ctx).GetAll()
+		if err != nil {
+			return wrap("find photos", err)
+		}
+		for _, photo := range photos {
+			batch.Delete(photo)
+		}
 	}
 	_, err := batch.Commit(ctx)
 	return wrap("delete conversation", gone(err))
@@ -101,72 +144,6 @@ func gone(err error) error {
 		return fault.New(fault.Conflict, "", err)
 	}
 	return err
-}
-
-// Attach makes a session the writer of its device's conversation: of the one that the device points to, if it
-// can go on, or of a new one. It is one transaction, so that of two sockets that come at once the second finds
-// what the first made. Attaching the same session again is harmless.
-func (s *Store) Attach(ctx context.Context, uid string, a conversation.Attachment,
-) (conversation.Conversation, transcript.Page, error) {
-	var cid string
-	err := s.client.RunTransaction(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
-		device, err := get[conversation.Device](tx, s.device(uid, a.Device))
-		if err != nil && !fault.Is(err, fault.NotFound) {
-			return err
-		}
-		c, err := s.candidate(tx, uid, device.ConversationID, a)
-		if err != nil {
-			return err
-		}
-		cid = c.ID
-		if c.UpdateTime.IsZero() {
-			c.Session.Generation = device.Generation + 1
-			err = tx.Create(s.conversation(uid, c.ID), toDoc(&c))
-		} else {
-			a.Resume(&c, device.Generation)
-			err = tx.Update(s.conversation(uid, c.ID), toDoc(&c).updates())
-		}
-		if err != nil {
-			return err
-		}
-		return tx.Set(s.device(uid, a.Device), a.Pointer(&c))
-	})
-	if err != nil {
-		return conversation.Conversation{}, transcript.Page{}, wrap("attach", err)
-	}
-	return s.Tail(ctx, uid, cid)
-}
-
-// candidate is the stored conversation that the attachment can resume, or a new one, which has no UpdateTime.
-func (s *Store) candidate(tx *firestore.Transaction, uid, pointer string, a conversation.Attachment,
-) (conversation.Conversation, error) {
-	id := a.ClientID
-	for _, known := range slices.Compact([]string{pointer, a.ClientID}) {
-		if known == "" {
-			continue
-		}
-		snapshot, err := tx.Get(s.conversation(uid, known))
-		if err != nil && !fault.Is(wrap("", err), fault.NotFound) {
-			return conversation.Conversation{}, err
-		}
-		if err != nil {
-			continue
-		}
-		c, err := decode(snapshot)
-		if err != nil {
-			return c, err
-		}
-		if c.Resumable(a.At) && c.Device == a.Device {
-			return c, nil
-		}
-		if known == id {
-			id = "" // the client's conversation is over: the id can't be used twice
-		}
-	}
-	if id == "" {
-		id = uuid.NewString()
-	}
-	return a.Begin(id, 0), nil
 }
 
 func decode(snapshot *firestore.DocumentSnapshot) (conversation.Conversation, error) {

@@ -14,37 +14,43 @@ import (
 // conversationDoc is a conversation as it is stored. Times that are not set are absent, so that no index holds
 // them.
 type conversationDoc struct {
-	ID               string                   `firestore:"id"`
-	Source           string                   `firestore:"source"`
-	Device           string                   `firestore:"device"`
-	Language         string                   `firestore:"language"`
-	Status           conversation.Status      `firestore:"status"`
-	CreatedAt        time.Time                `firestore:"created_at"`
-	StartedAt        time.Time                `firestore:"started_at"`
-	FinishedAt       time.Time                `firestore:"finished_at"`
-	SilenceTimeoutMS int64                    `firestore:"silence_timeout_ms"`
-	ExpiresAt        *time.Time               `firestore:"expires_at,omitempty"`
-	Session          sessionDoc               `firestore:"session"`
-	Former           []sessionDoc             `firestore:"former,omitempty"`
-	AckedSequence    int64                    `firestore:"acked_sequence"`
-	Segments         int                      `firestore:"segment_count"`
-	Words            int                      `firestore:"words"`
-	Pages            int                      `firestore:"page_count"`
-	Usage            map[string]usage.Totals  `firestore:"usage,omitempty"`
-	Structured       *conversation.Structured `firestore:"structured,omitempty"`
-	Discarded        bool                     `firestore:"discarded"`
-	EndReason        conversation.EndReason   `firestore:"end_reason,omitempty"`
-	Pending          *pendingDoc              `firestore:"pending,omitempty"`
-	Claim            *claimDoc                `firestore:"claim,omitempty"`
-	Attempts         int                      `firestore:"attempts"`
-	Failure          string                   `firestore:"failure,omitempty"`
-	Revision         int                      `firestore:"revision"`
+	ID               string                         `firestore:"id"`
+	Source           string                         `firestore:"source"`
+	Device           string                         `firestore:"device"`
+	Language         string                         `firestore:"language"`
+	Status           conversation.Status            `firestore:"status"`
+	CreatedAt        time.Time                      `firestore:"created_at"`
+	StartedAt        time.Time                      `firestore:"started_at"`
+	FinishedAt       time.Time                      `firestore:"finished_at"`
+	SilenceTimeoutMS int64                          `firestore:"silence_timeout_ms"`
+	ExpiresAt        *time.Time                     `firestore:"expires_at,omitempty"`
+	Session          sessionDoc                     `firestore:"session"`
+	Former           []sessionDoc                   `firestore:"former,omitempty"`
+	AckedSequence    uint32                         `firestore:"acked_sequence"`
+	AckedAt          *time.Time                     `firestore:"acked_at,omitempty"`
+	Segments         int                            `firestore:"segment_count"`
+	Words            int                            `firestore:"words"`
+	Pages            int                            `firestore:"page_count"`
+	Photos           int                            `firestore:"photo_count"`
+	People           map[string]conversation.Person `firestore:"people,omitempty"`
+	Named            map[string]conversation.Person `firestore:"named,omitempty"`
+	Usage            map[string]usage.Totals        `firestore:"usage,omitempty"`
+	Structured       *conversation.Structured       `firestore:"structured,omitempty"`
+	Discarded        bool                           `firestore:"discarded"`
+	EndReason        conversation.EndReason         `firestore:"end_reason,omitempty"`
+	Pending          *pendingDoc                    `firestore:"pending,omitempty"`
+	Claim            *claimDoc                      `firestore:"claim,omitempty"`
+	Attempts         int                            `firestore:"attempts"`
+	Failure          string                         `firestore:"failure,omitempty"`
+	Revision         int                            `firestore:"revision"`
 }
 
 type sessionDoc struct {
 	ID         string `firestore:"id"`
 	Generation int64  `firestore:"generation"`
 	Flush      int64  `firestore:"flush"`
+	Numbered   bool   `firestore:"numbered"`
+	Closed     bool   `firestore:"closed"`
 }
 
 type pendingDoc struct {
@@ -77,13 +83,17 @@ func toDoc(c *conversation.Conversation) *conversationDoc {
 		ID: c.ID, Source: c.Source, Device: c.Device, Language: c.Language, Status: c.Status,
 		CreatedAt: c.CreatedAt, StartedAt: c.StartedAt, FinishedAt: c.FinishedAt,
 		SilenceTimeoutMS: c.SilenceTimeout.Milliseconds(), Session: sessionDoc(c.Session),
-		AckedSequence: c.AckedSequence, Segments: c.Segments, Words: c.Words, Pages: c.Pages, Usage: c.Usage,
+		AckedSequence: c.Acked.Sequence, Segments: c.Segments, Words: c.Words, Pages: c.Pages, Usage: c.Usage,
+		Photos: c.Photos, People: c.People, Named: c.Named,
 		Structured: c.Structured, Discarded: c.Discarded, EndReason: c.EndReason,
 		Pending: (*pendingDoc)(c.Pending), Claim: (*claimDoc)(c.Claim),
 		Attempts: c.Attempts, Failure: c.Failure, Revision: c.Revision,
 	}
 	if !c.ExpiresAt.IsZero() {
 		d.ExpiresAt = &c.ExpiresAt
+	}
+	if !c.Acked.At.IsZero() {
+		d.AckedAt = &c.Acked.At
 	}
 	for _, s := range c.Former {
 		d.Former = append(d.Former, sessionDoc(s))
@@ -96,8 +106,9 @@ func (d *conversationDoc) conversation(updateTime time.Time) conversation.Conver
 		ID: d.ID, Source: d.Source, Device: d.Device, Language: d.Language, Status: d.Status,
 		CreatedAt: d.CreatedAt, StartedAt: d.StartedAt, FinishedAt: d.FinishedAt,
 		SilenceTimeout: time.Duration(d.SilenceTimeoutMS) * time.Millisecond,
-		Session:        conversation.Session(d.Session), AckedSequence: d.AckedSequence,
+		Session:        conversation.Session(d.Session), Acked: conversation.Acked{Sequence: d.AckedSequence},
 		Segments: d.Segments, Words: d.Words, Pages: d.Pages, Usage: d.Usage,
+		Photos: d.Photos, People: d.People, Named: d.Named,
 		Structured: d.Structured, Discarded: d.Discarded, EndReason: d.EndReason,
 		Pending: (*conversation.Pending)(d.Pending), Claim: (*conversation.Claim)(d.Claim),
 		Attempts: d.Attempts, Failure: d.Failure, Revision: d.Revision,
@@ -105,6 +116,9 @@ func (d *conversationDoc) conversation(updateTime time.Time) conversation.Conver
 	}
 	if d.ExpiresAt != nil {
 		c.ExpiresAt = *d.ExpiresAt
+	}
+	if d.AckedAt != nil {
+		c.Acked.At = *d.AckedAt
 	}
 	for _, s := range d.Former {
 		c.Former = append(c.Former, conversation.Session(s))

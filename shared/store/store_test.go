@@ -86,7 +86,8 @@ func TestConversationRoundTrip(t *testing.T) {
 	c := attach(t, s, attachment("s1", now))
 	c.Former = []conversation.Session{{ID: "s0", Generation: 1, Flush: 9}}
 	c.Usage = usage.Hours{"2026-11-23T10": {AudioMS: 1, SpeechMS: 2, Words: 3}}
-	c.Segments, c.Words, c.Pages, c.AckedSequence = 1, 2, 2, 77
+	c.Segments, c.Words, c.Pages, c.Acked = 1, 2, 2, conversation.Acked{Sequence: 77, At: now}
+	c.Session.Numbered, c.Session.Closed = true, true
 	c.TakeClaim("nobody", now, time.Minute)
 	c.End(now, conversation.EndSilence, "ended")
 	c.TakeClaim("token", now, time.Minute)

@@ -42,6 +42,15 @@ func (s Segment) merges(next Segment) bool {
 	return !endsSentence(s.Text) || utf8.RuneCountInString(s.Text) < sentenceRunes
 }
 
+// SpokenBy is the segment with a person as its speaker: the user, or somebody else.
+func (s Segment) SpokenBy(personID string, isUser bool) Segment {
+	s.PersonID, s.IsUser = personID, isUser
+	if isUser {
+		s.PersonID = ""
+	}
+	return s
+}
+
 func (s Segment) merge(next Segment) Segment {
 	s.Text = strings.TrimSpace(s.Text + " " + next.Text)
 	s.End = max(s.End, next.End)

@@ -81,6 +81,33 @@ func (t *Transcript) add(s Segment) (kept, absorbed string) {
 	return t.open.Segments[at].ID, absorbed
 }
 
+// Name says who spoke some segments, and gives those that are still at hand, changed. Segments of pages that were
+// stored and closed don't change any more: the others are for the caller to remember.
+func (t *Transcript) Name(ids []string, personID string, isUser bool) (change Change, others []string) {
+	for _, id := range ids {
+		named := false
+		for _, segments := range append(t.closedSegments(), t.open.Segments) {
+			if i := slices.IndexFunc(segments, func(s Segment) bool { return s.ID == id }); i >= 0 {
+				segments[i] = segments[i].SpokenBy(personID, isUser)
+				change.Changed = append(change.Changed, segments[i])
+				named = true
+			}
+		}
+		if !named {
+			others = append(others, id)
+		}
+	}
+	return change, others
+}
+
+func (t *Transcript) closedSegments() [][]Segment {
+	var all [][]Segment
+	for _, p := range t.closed {
+		all = append(all, p.Segments)
+	}
+	return all
+}
+
 // position is the index in the open page at which a segment that starts at start belongs.
 func (t *Transcript) position(start time.Duration) int {
 	at := len(t.open.Segments)

@@ -179,7 +179,7 @@ const secret = "launch code"
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	now := time.Now()
-	c := conversation.Attachment{Device: "d", SessionID: "s", SilenceTimeout: 2 * time.Minute, At: now}.Begin(cid, 0)
+	c := conversation.Attachment{Device: "d", SessionID: "s", SilenceTimeout: 2 * time.Minute, At: now}.Begin(cid, conversation.Device{})
 	c.Words, c.Segments, c.Pages = 5, 2, 1
 	c.Usage = usage.Hours{usage.Hour(now): {AudioMS: 4000, SpeechMS: 3000, Words: 5}}
 	if !c.End(now, conversation.EndSilence, event.ConversationEnded) {

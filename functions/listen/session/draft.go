@@ -1,6 +1,9 @@
 package session
 
 import (
+	"cmp"
+	"maps"
+	"strconv"
 	"time"
 
 	"earshot.dev/shared/conversation"
@@ -13,12 +16,15 @@ type utterance struct {
 	id         string
 	text       string
 	speaker    int
+	isUser     bool
+	person     string // who that is, if it was said
+	provider   string // who recognised it, where that wasn't us
 	start, end time.Time
 }
 
 func (u utterance) segment(origin time.Time) transcript.Segment {
 	return transcript.Segment{
-		ID: u.id, Text: u.text, Speaker: u.speaker,
+		ID: u.id, Text: u.text, Speaker: u.speaker, IsUser: u.isUser, PersonID: u.person, Provider: u.provider,
 		Start: max(u.start.Sub(origin), 0), End: max(u.end.Sub(origin), 0),
 	}
 }
@@ -34,7 +40,37 @@ type draft struct {
 	metered    usage.Hours // not yet committed
 	sending    int         // how many of unsaved are in the commit under way
 	sent       usage.Hours // what of metered is in the commit under way
+	acked      acked       // numbered audio
+	notes      notes
 }
+
+// notes are what the client said beside the audio. They are as they will be once the commit that holds them is done.
+type notes struct {
+	people map[string]conversation.Person // speakers, by number
+	named  map[string]conversation.Person // speakers of segments that don't change any more
+	photos int                            // stored since the last commit
+	reason conversation.EndReason         // that ends nothing
+	made   int                            // how many there were
+	stored int                            // how many of them are stored
+	sent   int                            // or in the commit under way
+}
+
+func (n *notes) news() bool { return n.made > n.stored }
+
+// acked says through which number audio is safe as soon as all that is unsaved is stored.
+type acked struct {
+	through uint32
+	at      time.Time // when it had been said
+	stored  uint32    // what is stored says so through here
+}
+
+func (a *acked) move(through uint32, at time.Time) {
+	if through > a.through {
+		a.through, a.at = through, at
+	}
+}
+
+func (a *acked) news() bool { return a.through > a.stored }
 
 // open reports whether there is a conversation for words to go to.
 func (d *draft) open() bool { return d.stored.ID != "" }
@@ -44,6 +80,9 @@ func (d *draft) begin(stored conversation.Conversation, last transcript.Page) tr
 	d.stored = stored
 	d.transcript = transcript.Resume(last)
 	d.sending, d.sent = 0, nil
+	d.notes.merge(stored)
+	d.acked.stored = stored.Acked.Sequence
+	d.acked.move(stored.Acked.Sequence, stored.Acked.At)
 	return d.transcript.Add(d.segments()...)
 }
 
@@ -51,11 +90,61 @@ func (d *draft) begin(stored conversation.Conversation, last transcript.Page) tr
 func (d *draft) leave() {
 	d.stored = conversation.Conversation{}
 	d.transcript = nil
+	d.notes = notes{}
 	d.sending, d.sent = 0, nil
+}
+
+// merge takes over what a stored conversation says. What was noted since counts more.
+func (n *notes) merge(c conversation.Conversation) {
+	people, named := maps.Clone(c.People), maps.Clone(c.Named)
+	if people == nil {
+		people = make(map[string]conversation.Person)
+	}
+	if named == nil {
+		named = make(map[string]conversation.Person)
+	}
+	maps.Copy(people, n.people)
+	maps.Copy(named, n.named)
+	n.people, n.named = people, named
+}
+
+// maxNamed is how many segments of closed pages are remembered to have been named.
+const maxNamed = 1000
+
+// name says who a speaker is, from now on and in some segments.
+func (d *draft) name(speaker int, p conversation.Person, segments []string) transcript.Change {
+	d.notes.made++
+	d.notes.people[strconv.Itoa(speaker)] = p
+	change, others := d.transcript.Name(segments, p.ID, p.ID == conversation.User)
+	for _, id := range others {
+		if len(d.notes.named) < maxNamed {
+			d.notes.named[id] = p
+		}
+	}
+	return change
+}
+
+// spoken gives an utterance the person that its speaker is known to be.
+func (d *draft) spoken(u utterance) utterance {
+	if p, ok := d.notes.people[strconv.Itoa(u.speaker)]; ok && u.person == "" {
+		u.person, u.isUser = p.ID, p.ID == conversation.User
+		if u.isUser {
+			u.person = ""
+		}
+	}
+	return u
+}
+
+// drop forgets all that is not stored.
+func (d *draft) drop() {
+	d.leave()
+	d.unsaved, d.metered = nil, nil
+	d.acked.through = d.acked.stored
 }
 
 // add takes final words in and gives what they change for the client; nothing as long as no conversation is open.
 func (d *draft) add(u utterance) transcript.Change {
+	u = d.spoken(u)
 	d.unsaved = append(d.unsaved, u)
 	if !d.open() {
 		return transcript.Change{}
@@ -83,6 +172,13 @@ func (d *draft) segments() []transcript.Segment {
 func (d *draft) commit() (c conversation.Conversation, pages []transcript.Page, flush int64) {
 	c = d.stored
 	flush = c.MarkFlush(d.sessionID)
+	if n := &d.notes; n.news() {
+		c.People, c.Named, c.Photos = maps.Clone(n.people), maps.Clone(n.named), c.Photos+n.photos
+		c.EndReason = cmp.Or(n.reason, c.EndReason)
+	}
+	if d.acked.news() {
+		c.Acked = conversation.Acked{Sequence: d.acked.through, At: d.acked.at}
+	}
 	hours := d.metered
 	for _, u := range d.unsaved {
 		words := u.segment(c.StartedAt).Words()
@@ -91,11 +187,16 @@ func (d *draft) commit() (c conversation.Conversation, pages []transcript.Page, 
 		hours = hours.Add(usage.Hours{usage.Hour(u.start): {Words: int64(words)}})
 	}
 	c.Usage = c.Usage.Add(hours)
-	if len(d.unsaved) > 0 {
+	if len(d.unsaved) > 0 || d.notes.news() {
 		pages = d.transcript.Unsaved()
 		c.Segments = d.transcript.Len()
-		c.Pages = pages[len(pages)-1].Number + 1
+		if c.Segments > 0 {
+			c.Pages = pages[len(pages)-1].Number + 1
+		} else {
+			pages = nil
+		}
 	}
+	d.notes.sent = d.notes.made
 	d.sending, d.sent = len(d.unsaved), d.metered
 	return c, pages, flush
 }
@@ -103,6 +204,8 @@ func (d *draft) commit() (c conversation.Conversation, pages []transcript.Page, 
 // committed notes that the commit under way took effect and is the stored version now.
 func (d *draft) committed(stored conversation.Conversation) {
 	d.stored = stored
+	d.notes.stored, d.notes.photos = d.notes.sent, 0
+	d.acked.stored = stored.Acked.Sequence
 	d.unsaved = append([]utterance(nil), d.unsaved[d.sending:]...)
 	d.metered = subtract(d.metered, d.sent)
 	d.sending, d.sent = 0, nil

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ type memory struct {
 	conversations map[string]*record
 	order         []string // ids as they were created
 	devices       map[string]conversation.Device
+	photos        map[string]conversation.Photo // by conversation and id
 	commits       int
 	reads         int
 	onCommit      func(c conversation.Conversation, apply func() error) error // replaces a commit; may apply it
@@ -34,6 +36,7 @@ type record struct {
 func newMemory() *memory {
 	return &memory{
 		clock: time.Unix(1, 0), conversations: map[string]*record{}, devices: map[string]conversation.Device{},
+		photos: map[string]conversation.Photo{},
 	}
 }
 
@@ -47,17 +50,92 @@ func (m *memory) Attach(_ context.Context, _ string, a conversation.Attachment,
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	device := m.devices[a.Device]
+	superseded := a.Superseded(device)
+	if superseded && a.Numbered {
+		return conversation.Conversation{}, transcript.Page{}, fault.New(fault.Conflict, "attach", conversation.ErrSuperseded)
+	}
 	r := m.conversations[device.ConversationID]
 	if r != nil && r.Resumable(a.At) {
-		a.Resume(&r.Conversation, device.Generation)
+		if superseded {
+			a.HandIn(&r.Conversation)
+		} else {
+			a.Resume(&r.Conversation, device)
+		}
 	} else {
-		r = &record{a.Begin(fmt.Sprintf("c%d", len(m.conversations)+1), device.Generation), map[int]transcript.Page{}}
+		if r != nil {
+			a.Acked = a.Acked.Latest(r.Acked)
+		}
+		r = &record{a.Begin(fmt.Sprintf("c%d", len(m.conversations)+1), device), map[int]transcript.Page{}}
+		if superseded {
+			r.Session = conversation.Session{}
+			a.HandIn(&r.Conversation)
+		}
 		m.conversations[r.ID] = r
 		m.order = append(m.order, r.ID)
 	}
 	r.UpdateTime = m.tick()
-	m.devices[a.Device] = a.Pointer(&r.Conversation)
+	if !superseded {
+		m.devices[a.Device] = a.Point(device, &r.Conversation)
+	}
 	return r.Conversation, r.last(), nil
+}
+
+func (m *memory) Acknowledge(_ context.Context, _, device string, a conversation.Acked) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.devices[device]
+	d.AckedSequence, d.AckedAt = a.Sequence, a.At
+	m.devices[device] = d
+	return nil
+}
+
+func (m *memory) PutPhoto(_ context.Context, _, cid string, p conversation.Photo) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.photos[cid+"/"+p.ID] = p
+	return nil
+}
+
+func (m *memory) Newest(context.Context, string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range slices.Backward(m.order) {
+		if r := m.conversations[id]; r != nil && r.Status == conversation.Completed {
+			return id, nil
+		}
+	}
+	return "", nil
+}
+
+func (m *memory) Segments(_ context.Context, _, cid string) (segments []transcript.Segment, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for n := range m.conversations[cid].Pages {
+		segments = append(segments, m.conversations[cid].pages[n].Segments...)
+	}
+	return segments, nil
+}
+
+func (m *memory) Finished(ctx context.Context, _, cid string) (conversation.Conversation, error) {
+	for {
+		if c := m.get(cid); c.Status == conversation.Completed || c.Status == conversation.Failed {
+			return c, nil
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return conversation.Conversation{}, ctx.Err()
+		}
+	}
+}
+
+func (m *memory) Contend(_ context.Context, _, device string, at time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.devices[device]
+	d.Contend(at)
+	m.devices[device] = d
+	return nil
 }
 
 func (r *record) last() transcript.Page {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,43 +18,59 @@ const sampleRate = 16000
 // session cheap, and 100 ms more is less than a recogniser takes to think.
 const batch = sampleRate / 10
 
-// drift is by how much the audio may lag behind the clock before it is taken for a pause in which the client
-// sent nothing. Networks delay by less, or for a moment.
-const drift = 2 * time.Second
-
 // lull is how long no audio may come in mid speech before the speech is taken to have ended: some devices stop
 // sending when nobody speaks, and the last words must not wait for the next ones.
 const lull = time.Second
+
+// rounding is by how much a recogniser's times may differ from what it was sent.
+const rounding = 100 * time.Millisecond
+
+// answerWithin is how long a recogniser may think about a finalize. Some don't answer where nothing was left to say.
+const answerWithin = 3 * time.Second
+
+// maxUnknown is how much speech may be at the recogniser without its words being known, before no more is taken in.
+// It bounds what a session holds in memory; a recogniser is a few seconds behind, not so many.
+const maxUnknown = 30 * time.Second
 
 // Decoder turns packets into 16 kHz mono samples (audio.Decoder).
 type Decoder interface {
 	Decode(dst []int16, packet []byte) ([]int16, error)
 }
 
-// intake is the way of the audio: decode, find speech, pass it on. The read loop feeds it and whoever ends the
-// session closes it, so a lock guards it; it is never contended while audio flows.
+// intake is the way of one channel's audio: decode, find speech, pass it on. The read loop feeds it, the transcribe
+// loop asks how far it has come, and whoever ends the session closes it, so a lock guards it; it is hardly ever
+// contended while audio flows.
 type intake struct {
 	mu       sync.Mutex
 	decoder  Decoder
 	gate     *vad.Gate
 	stream   stt.Stream
 	closed   bool
-	origin   time.Time    // when sample 0 was said
-	received int64        // samples
-	sent     int64        // samples, to the recogniser, batched ones included
-	timeline timeline     // of what was sent
-	samples  []int16      // of the packet at hand
-	batch    []byte       // speech that waits for more
-	taken    usage.Totals // what take has reported
-	spoiled  int          // packets that could not be decoded
-	err      error        // of the first Send that failed
-	silence  *time.Timer  // fires when no audio has come for a lull
+	clock    clock
+	received int64         // samples
+	sent     int64         // samples, to the recogniser, batched ones included
+	asked    []flush       // finalizes that were not answered
+	known    time.Duration // of what was sent: all words are
+	room     chan struct{} // has an element when known has moved
+	timeline timeline      // of what was sent
+	samples  []int16       // of the packet at hand
+	batch    []byte        // speech that waits for more
+	counted  usage.Totals  // what settle has reported
+	spoiled  int           // packets that could not be decoded
+	err      error         // of the first Send that failed
+	silence  *time.Timer   // fires when no audio has come for a lull
+}
+
+// flush is a finalize: at a time, of what was sent up to an offset, which ends in so much silence.
+type flush struct {
+	at           time.Time
+	offset, tail time.Duration
 }
 
 // newIntake makes an intake into a stream. Audio that is still held back when none has come for a lull is passed
 // on under ctx.
-func newIntake(ctx context.Context, decoder Decoder, stream stt.Stream) *intake {
-	in := &intake{decoder: decoder, gate: vad.NewGate(), stream: stream}
+func newIntake(ctx context.Context, decoder Decoder, stream stt.Stream, clock clock) *intake {
+	in := &intake{decoder: decoder, gate: vad.NewGate(), stream: stream, clock: clock, room: make(chan struct{}, 1)}
 	in.silence = time.AfterFunc(lull, func() {
 		in.mu.Lock()
 		defer in.mu.Unlock()
@@ -64,39 +81,33 @@ func newIntake(ctx context.Context, decoder Decoder, stream stt.Stream) *intake 
 	return in
 }
 
-// packet takes one audio packet in. A packet that can't be decoded is counted and skipped. The error is that of
-// the recogniser's stream.
-func (in *intake) packet(ctx context.Context, packet []byte) error {
+// packet takes one audio packet in and gives where its audio ends, in samples. A packet that can't be decoded is
+// counted and skipped. It reports false for one that comes too late. The error is that of the recogniser's stream.
+func (in *intake) packet(ctx context.Context, packet []byte) (end uint32, ok bool, err error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.closed {
-		return nil
+		return 0, false, nil
 	}
 	samples, err := in.decoder.Decode(in.samples[:0], packet)
 	if err != nil {
 		in.spoiled++
-		return nil
+		samples = samples[:0]
 	}
 	in.samples = samples
-	in.keepTime(len(samples))
-	in.silence.Reset(lull)
-	in.gate.Feed(samples, func(c vad.Chunk) { in.pass(ctx, c) })
-	return in.err
-}
-
-// keepTime sees to it that offsets in the audio mean the right time of day, also for a client that sends
-// nothing while nobody speaks.
-func (in *intake) keepTime(samples int) {
-	end := time.Now().Add(-duration(in.received + int64(samples)))
-	if in.received == 0 || end.Sub(in.origin) > drift {
-		in.origin = end
+	in.received += int64(len(samples))
+	if len(samples) > 0 {
+		in.clock.arrived(time.Now(), duration(in.received))
+		in.silence.Reset(lull)
+		in.gate.Feed(samples, func(c vad.Chunk) { in.pass(ctx, c) })
 	}
-	in.received += int64(samples)
+	return uint32(in.received), true, in.err //nolint:gosec // a session lasts an hour, which is 58 million samples
 }
 
 // pass sends a stretch of speech on, in batches.
 func (in *intake) pass(ctx context.Context, c vad.Chunk) {
-	in.timeline.add(duration(in.sent), in.origin.Add(duration(c.Offset)))
+	position := duration(c.Offset)
+	in.timeline.add(mark{duration(in.sent), position, in.clock.at(position), in.gate.Speech()})
 	for _, s := range c.Samples {
 		in.batch = append(in.batch, byte(s), byte(s>>8))
 	}
@@ -105,8 +116,13 @@ func (in *intake) pass(ctx context.Context, c vad.Chunk) {
 		in.send(ctx)
 	}
 	if c.End {
-		in.note(in.stream.Finalize(ctx))
+		in.finalize(ctx)
 	}
+}
+
+func (in *intake) finalize(ctx context.Context) {
+	in.asked = append(in.asked, flush{time.Now(), duration(in.sent), in.gate.Quiet()})
+	in.note(in.stream.Finalize(ctx))
 }
 
 func (in *intake) send(ctx context.Context) {
@@ -130,11 +146,11 @@ func (in *intake) flush(ctx context.Context) (through time.Duration, until time.
 	if !in.closed {
 		in.gate.Flush(func(c vad.Chunk) { in.pass(ctx, c) })
 		in.send(ctx)
-		in.note(in.stream.Finalize(ctx))
+		in.finalize(ctx)
 	}
 	until = time.Now()
 	if in.received > 0 {
-		until = in.origin.Add(duration(in.received))
+		until = in.clock.at(duration(in.received))
 	}
 	return duration(in.sent), until, in.err
 }
@@ -154,7 +170,7 @@ func (in *intake) close(ctx context.Context) error {
 	return in.err
 }
 
-// locate gives the times at which a word was said, and forgets what lies before it once it is final.
+// locate gives the times at which a word was said.
 func (in *intake) locate(start, end time.Duration) (from, to time.Time) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -165,21 +181,101 @@ func (in *intake) locate(start, end time.Duration) (from, to time.Time) {
 	return from, to
 }
 
-// settled forgets the times of audio whose words are final.
-func (in *intake) settled(until time.Duration) {
+// through is up to where in what was sent a final result, or the end of all results, makes the words known. The
+// answer to a finalize knows all that was sent before, whatever its times say.
+func (in *intake) through(result stt.Result, last bool) time.Duration {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.timeline.forget(until)
+	through := result.End
+	for _, f := range in.asked {
+		if result.Flushed && f.offset <= result.End+rounding {
+			through = max(through, f.offset)
+		}
+	}
+	if last {
+		through = duration(in.sent)
+	}
+	return min(through, duration(in.sent))
 }
 
-// take gives what was received since the last take.
-func (in *intake) take() usage.Totals {
+// allKnown reports whether there is nothing at the recogniser that may yet become words.
+func (in *intake) allKnown() bool {
+	sent := duration(in.sent)
+	if in.gate.Speaking() || in.known >= sent {
+		return !in.gate.Speaking()
+	}
+	if len(in.asked) == 0 {
+		return false
+	}
+	f := in.asked[len(in.asked)-1]
+	return f.offset == sent && in.known+max(rounding, f.tail) >= sent && time.Since(f.at) >= answerWithin
+}
+
+// progress is how far the words of a channel's audio are known.
+type progress struct {
+	samples uint32       // of the audio received
+	at      time.Time    // when they had been said
+	counted usage.Totals // what was not yet counted of them
+	unknown time.Duration
+}
+
+// know tells the intake that all words are known up to an offset in what was sent.
+func (in *intake) know(through time.Duration) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	total := usage.Totals{AudioMS: duration(in.received).Milliseconds(), SpeechMS: in.gate.Speech().Milliseconds()}
-	more := total.Sub(in.taken)
-	in.taken = total
-	return more
+	if through <= in.known {
+		return
+	}
+	in.known = through
+	in.asked = slices.DeleteFunc(in.asked, func(f flush) bool { return f.offset <= in.known })
+	in.timeline.forget(in.known)
+	select {
+	case in.room <- struct{}{}:
+	default:
+	}
+}
+
+// settle gives what the words that are known mean for the audio received: what was left out holds none.
+func (in *intake) settle() progress {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	m, newest := in.timeline.last(func(m mark) bool { return m.offset <= in.known })
+	position, speech := m.position, m.speech
+	if newest && in.allKnown() {
+		position, speech = duration(in.received), in.gate.Speech()
+		if !in.closed {
+			position -= duration(in.gate.Held()) // it may yet be passed on
+		}
+	} else if gone := in.known - m.offset; gone > 0 {
+		position, speech = position+gone, min(in.gate.Speech(), speech+gone)
+	}
+	total := usage.Totals{
+		AudioMS:  max(position.Milliseconds(), in.counted.AudioMS),
+		SpeechMS: max(speech.Milliseconds(), in.counted.SpeechMS),
+	}
+	p := progress{
+		samples: uint32(position * sampleRate / time.Second), //nolint:gosec // see packet
+		at:      in.clock.at(position), counted: total.Sub(in.counted), unknown: duration(in.sent) - in.known,
+	}
+	in.counted = total
+	return p
+}
+
+// wait returns when there is room for more audio, or when done is closed.
+func (in *intake) wait(done <-chan struct{}) {
+	for {
+		in.mu.Lock()
+		full := duration(in.sent)-in.known > maxUnknown
+		in.mu.Unlock()
+		if !full {
+			return
+		}
+		select {
+		case <-in.room:
+		case <-done:
+			return
+		}
+	}
 }
 
 func duration(samples int64) time.Duration {

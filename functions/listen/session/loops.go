@@ -15,16 +15,28 @@ import (
 	"earshot.dev/shared/logging"
 )
 
-// heard is a result of the recogniser with the times of day at which it was said.
+// heard is a result of a channel's recogniser with the times of day at which it was said.
 type heard struct {
+	channel    int
 	final      bool
-	flushed    bool          // the answer to a flush
 	through    time.Duration // up to where in the audio sent nothing will change any more
 	utterances []utterance
 }
 
+// request is a message of the client that asks for something, and where in the audio it came.
+type request struct {
+	wire.ClientMessage
+	boundary boundary // of a message that ends the conversation
+}
+
+// boundary is a place in the audio: a time, and for each channel the offset in what was sent.
+type boundary struct {
+	at      time.Time
+	through []time.Duration
+}
+
 // read takes the client's frames until the socket closes, which the write loop does at the latest.
-func (s *Session) read(ctx context.Context, in *intake) {
+func (s *Session) read(ctx context.Context) {
 	for {
 		binary, frame, err := s.socket.Read(ctx)
 		if err != nil {
@@ -32,15 +44,66 @@ func (s *Session) read(ctx context.Context, in *intake) {
 			return
 		}
 		s.lastFrame.Store(time.Now().UnixNano())
+		s.bound(len(frame))
 		switch {
 		case binary && len(frame) > wire.Keepalive:
-			if err := in.packet(ctx, frame); err != nil {
+			if err := s.listen(ctx, frame); err != nil {
 				s.recognizerFailed(ctx, err)
 			}
 		case !binary:
-			s.obey(frame)
+			s.obey(ctx, frame)
 		}
 	}
+}
+
+// bound holds the client to the limits. One that is too fast is read no faster: nothing is lost by it.
+func (s *Session) bound(size int) {
+	if s.bytes += int64(size); s.params.MaxBytes > 0 && s.bytes > s.params.MaxBytes {
+		s.Stop(TooMuch)
+	}
+	if s.pace == nil {
+		return
+	}
+	if d := s.pace.Reserve().Delay(); d > 0 {
+		select {
+		case <-time.After(d):
+		case <-s.stopping.Done():
+		}
+	}
+}
+
+// listen takes in a frame of audio.
+func (s *Session) listen(ctx context.Context, data []byte) error {
+	frame, ok := s.framing.Parse(data)
+	if !ok {
+		s.ignored.Add(1)
+		return nil
+	}
+	if s.framing.Numbered {
+		from, isNew := s.ledger.receive(frame.Sequence)
+		if !isNew {
+			return nil
+		}
+		if from > 0 && s.stopping.Err() == nil {
+			s.tell(wire.AudioGap(from, frame.Sequence-1))
+		}
+	}
+	if frame.Channel < 0 || s.params.CustomSTT {
+		if frame.Channel < 0 {
+			s.ignored.Add(1)
+		}
+		if s.framing.Numbered {
+			s.ledger.enter(entry{sequence: frame.Sequence})
+		}
+		return nil
+	}
+	in := s.intakes[frame.Channel]
+	in.wait(s.stopping.Done())
+	end, ok, err := in.packet(ctx, frame.Packet)
+	if ok && s.framing.Numbered {
+		s.ledger.enter(entry{frame.Sequence, end, uint8(frame.Channel)}) //nolint:gosec // below MaxChannels
+	}
+	return err
 }
 
 func closedBy(err error) *Reason {
@@ -56,36 +119,60 @@ func closedBy(err error) *Reason {
 }
 
 // obey passes on a message that asks for something. While the session ends nobody listens any more.
-func (s *Session) obey(frame []byte) {
+func (s *Session) obey(ctx context.Context, frame []byte) {
 	message, ok := wire.ParseClient(frame)
 	if !ok {
 		s.ignored.Add(1)
 		return
 	}
+	r := request{ClientMessage: message}
+	if message.Ends() {
+		r.boundary = s.flush(ctx)
+	}
 	select {
-	case s.messages <- message:
+	case s.requests <- r:
 	case <-s.stopping.Done():
 	}
 }
 
-// receive takes results until the stream ends, and gives them times.
-func (s *Session) receive(ctx context.Context, in *intake) {
+// flush asks the recogniser for the words of all audio that has come so far. A stream that broke is told by its end.
+func (s *Session) flush(ctx context.Context) boundary {
+	b := boundary{at: time.Now(), through: make([]time.Duration, len(s.intakes))}
+	for i, in := range s.intakes {
+		through, until, err := in.flush(ctx)
+		if err == nil {
+			b.through[i] = through
+		}
+		if i == 0 || until.After(b.at) {
+			b.at = until
+		}
+	}
+	return b
+}
+
+// receive takes a channel's results until the stream ends, and gives them times.
+func (s *Session) receive(ctx context.Context, channel int) {
+	in := s.intakes[channel]
 	for {
 		result, err := in.stream.Recv(ctx)
-		if errors.Is(err, io.EOF) && s.stopping.Err() != nil {
-			return
-		}
-		if err != nil {
+		ended := errors.Is(err, io.EOF) && s.stopping.Err() != nil
+		if err != nil && !ended {
 			s.recognizerFailed(ctx, err)
 			return
 		}
-		h := heard{final: result.Final, flushed: result.Flushed, through: result.End, utterances: utterances(result, in)}
-		if result.Final {
-			in.settled(result.End)
+		h := heard{channel: channel, final: result.Final || ended, through: in.through(result, ended)}
+		for _, u := range utterances(result, in) {
+			if s.framing.Channels > 1 {
+				u.speaker, u.isUser = channel, channel == 0
+			}
+			h.utterances = append(h.utterances, u)
 		}
 		select {
 		case s.results <- h:
 		case <-ctx.Done():
+			return
+		}
+		if ended {
 			return
 		}
 	}

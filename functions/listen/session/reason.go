@@ -21,6 +21,7 @@ var (
 	ClientClosed     = &Reason{"client_closed", wire.CloseNormal, ""}
 	ClientGone       = &Reason{"client_gone", wire.CloseGoingAway, ""}
 	FrameTooLarge    = &Reason{"frame_too_large", wire.CloseTooBig, "frame over the limit"}
+	TooMuch          = &Reason{"too_much", wire.CloseGoingAway, "more data than a session may bring: connect again"}
 	ClientIdle       = &Reason{"client_idle", wire.CloseGoingAway, "no frame for 90 s"}
 	ClientSlow       = &Reason{"client_slow", wire.CloseGoingAway, "too slow to read what is sent"}
 	Drained          = &Reason{"drained", wire.CloseGoingAway, "the service moves: connect again"}

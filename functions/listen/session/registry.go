@@ -3,40 +3,58 @@ package session
 import (
 	"context"
 	"sync"
+
+	"earshot.dev/shared/fault"
 )
 
 // Registry knows the sessions of this instance, so that they can be drained.
 type Registry struct {
-	limit    int
+	limit    int // of sessions
+	perUser  int // likewise
 	mu       sync.Mutex
 	sessions map[*Session]struct{}
-	drained  chan struct{} // not nil once draining; closed when the last session has gone
+	users    map[string]int // how many each has
+	drained  chan struct{}  // not nil once draining; closed when the last session has gone
 }
 
-// NewRegistry takes up to limit sessions at a time.
-func NewRegistry(limit int) *Registry {
-	return &Registry{limit: limit, sessions: make(map[*Session]struct{})}
+// NewRegistry takes up to limit sessions at a time, and up to perUser of each user.
+func NewRegistry(limit, perUser int) *Registry {
+	return &Registry{limit: limit, perUser: perUser, sessions: make(map[*Session]struct{}), users: make(map[string]int)}
 }
 
-// Run lives a session. It reports false, and runs nothing, when the instance is full or draining.
-func (r *Registry) Run(ctx context.Context, s *Session) bool {
-	r.mu.Lock()
-	if r.drained != nil || len(r.sessions) >= r.limit {
-		r.mu.Unlock()
-		return false
+// Run lives a session. Overloaded: there is no room for it, and nothing has been run.
+func (r *Registry) Run(ctx context.Context, s *Session) error {
+	if err := r.add(s); err != nil {
+		return err
 	}
-	r.sessions[s] = struct{}{}
-	r.mu.Unlock()
-
 	defer r.remove(s)
 	s.Run(ctx)
-	return true
+	return nil
+}
+
+func (r *Registry) add(s *Session) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.drained != nil:
+		return fault.Newf(fault.Overloaded, "run session", "the service moves: try again")
+	case len(r.sessions) >= r.limit:
+		return fault.Newf(fault.Overloaded, "run session", "no room for another session: try again later")
+	case r.users[s.params.UID] >= r.perUser:
+		return fault.Newf(fault.Overloaded, "run session", "more than %d sessions of one user", r.perUser)
+	}
+	r.sessions[s] = struct{}{}
+	r.users[s.params.UID]++
+	return nil
 }
 
 func (r *Registry) remove(s *Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.sessions, s)
+	if r.users[s.params.UID]--; r.users[s.params.UID] == 0 {
+		delete(r.users, s.params.UID)
+	}
 	if r.drained != nil && len(r.sessions) == 0 {
 		close(r.drained)
 	}

@@ -2,6 +2,8 @@ package session
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"io"
 	"slices"
@@ -12,6 +14,7 @@ import (
 
 	"earshot.dev/functions/listen/stt"
 	"earshot.dev/functions/listen/wire"
+	"earshot.dev/shared/usage"
 )
 
 // ear is a recogniser whose results the test dictates: say makes words final at once, murmur leaves them to the
@@ -25,6 +28,8 @@ type ear struct {
 	err      chan error
 	openErr  error
 	mute     bool // never answers a half-close
+	opened   bool
+	second   *ear // of the second channel
 }
 
 func newEar() *ear {
@@ -35,7 +40,14 @@ func (*ear) Name() string         { return "ear" }
 func (*ear) Supports(string) bool { return true }
 func (e *ear) Close() error       { return nil }
 
-func (e *ear) Open(context.Context, stt.Options) (stt.Stream, error) { return e, e.openErr }
+func (e *ear) Open(context.Context, stt.Options) (stt.Stream, error) {
+	if e.opened {
+		e.second = newEar()
+		return e.second, e.openErr
+	}
+	e.opened = true
+	return e, e.openErr
+}
 
 func (e *ear) Send(_ context.Context, pcm []byte) error {
 	e.mu.Lock()
@@ -190,12 +202,15 @@ func (l *line) told(part string) bool {
 }
 
 // babbler is a decoder that hears 20 ms of babble in every packet: bursts of noise with pauses between, which are
-// no words and pass for speech.
+// no words and pass for speech. It hears nothing in a packet of "silence".
 type babbler struct{ packets int }
 
 func (b *babbler) Decode(dst []int16, packet []byte) ([]int16, error) {
 	if string(packet) == "garbage" {
 		return dst, errors.New("not a packet")
+	}
+	if string(packet) == "silence" {
+		return append(dst, make([]int16, sampleRate/50)...), nil
 	}
 	b.packets++
 	seed := uint32(b.packets)
@@ -219,17 +234,28 @@ type rig struct {
 	line    *line
 	session *Session
 	reason  chan *Reason
+	number  uint32 // of the last numbered frame
 }
 
 // start runs a session of the device; it shares store and board with another rig, if one is given.
 func start(t *testing.T, id string, with *rig) *rig {
 	t.Helper()
+	return startWith(t, Params{ID: id}, 1, with)
+}
+
+// startWith runs a session that is special in some ways.
+func startWith(t *testing.T, p Params, channels int, with *rig) *rig {
+	t.Helper()
 	r := &rig{t: t, store: newMemory(), board: &board{}, ear: newEar(), line: newLine(), reason: make(chan *Reason, 1)}
 	if with != nil {
 		r.store, r.board = with.store, with.board
 	}
-	p := Params{ID: id, UID: "u", Device: "d", Source: "omi", Language: "en", SilenceTimeout: 2 * time.Minute}
-	r.session = New(p, r.line, &babbler{}, r.ear, r.store, r.board)
+	p.UID, p.Device, p.Source, p.Language, p.SilenceTimeout = "u", "d", "omi", "en", 2*time.Minute
+	var decoders []Decoder
+	for range channels {
+		decoders = append(decoders, &babbler{})
+	}
+	r.session = New(p, r.line, decoders, r.ear, r.store, r.board)
 	go func() { r.reason <- r.session.Run(t.Context()) }()
 	return r
 }
@@ -240,6 +266,31 @@ func (r *rig) audio(d time.Duration) {
 		r.frame(true, "packet")
 		pass(20 * time.Millisecond)
 	}
+}
+
+// numbered sends the next numbered packets, of 20 ms each, in real time.
+func (r *rig) numbered(n int) {
+	for range n {
+		r.number++
+		r.frame(true, string(binary.BigEndian.AppendUint32(nil, r.number))+"packet")
+		pass(20 * time.Millisecond)
+	}
+}
+
+// acked is the last number that was acknowledged.
+func (r *rig) acked() uint32 {
+	r.line.mu.Lock()
+	defer r.line.mu.Unlock()
+	var m struct {
+		Type     string `json:"type"`
+		Sequence uint32 `json:"sequence"`
+	}
+	for _, sent := range slices.Backward(r.line.sent) {
+		if json.Unmarshal([]byte(sent), &m) == nil && m.Type == "audio_ack" {
+			return m.Sequence
+		}
+	}
+	return 0
 }
 
 // pass lets time go by, which is virtual: every test that uses it runs in a synctest bubble.
@@ -270,4 +321,12 @@ func (r *rig) stored(want ...string) {
 	if !slices.Equal(got, want) {
 		r.t.Errorf("stored conversations: got %q, want %q", got, want)
 	}
+}
+
+// counted is what a stored conversation used, over all hours.
+func (r *rig) counted(cid string) (total usage.Totals) {
+	for _, t := range r.store.get(cid).Usage {
+		total = total.Add(t)
+	}
+	return total
 }

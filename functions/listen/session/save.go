@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -20,6 +21,9 @@ import (
 var errAbandoned = fault.Escalate(fault.Critical, fault.New(fault.Unavailable, "end session",
 	errors.New("the store did not answer until the session's time was over")))
 
+// contendLimit is how long it may take to note that two devices fight.
+const contendLimit = 2 * time.Second
+
 // outcome is what became of a save.
 type outcome struct {
 	stored   conversation.Conversation
@@ -28,6 +32,9 @@ type outcome struct {
 	took     bool            // the commit took effect; else nothing of it did
 	reread   bool            // stored and last were read back: somebody else may have written
 	gone     bool            // the conversation was deleted
+	replaced bool            // a newer session of the device has the audio again
+	acked    uint32          // the device has been told that it is safe
+	photo    *photo          // that is stored
 	reported usage.Hours     // what has been told of its usage
 	err      error           // the time was over before it could be known
 }
@@ -35,8 +42,10 @@ type outcome struct {
 // attachment asks for the conversation of the session's device, or a new one that begins at the time.
 func (s *scribe) attachment(at time.Time) conversation.Attachment {
 	return conversation.Attachment{
-		Device: s.params.Device, SessionID: s.params.ID, Source: s.params.Source, Language: s.params.Language,
+		Device: cmp.Or(s.device, s.params.Device), SessionID: s.params.ID, Source: s.params.Source, Language: s.params.Language,
 		ClientID: s.params.ClientConversationID, SilenceTimeout: s.params.SilenceTimeout, At: at,
+		Numbered: s.params.Numbered, Shared: s.params.Shared && s.device == "", Generation: s.generation,
+		Acked: conversation.Acked{Sequence: s.draft.acked.stored, At: s.draft.acked.at},
 	}
 }
 
@@ -47,10 +56,28 @@ func (s *scribe) attach(ctx context.Context, now time.Time) {
 		at = earlier(now, s.draft.unsaved[0].start)
 	}
 	s.saving = true
+	a := s.attachment(at)
 	go func() {
 		o, err := persist(ctx, func(ctx context.Context) (outcome, error) {
-			stored, last, err := s.store.Attach(ctx, s.params.UID, s.attachment(at))
+			stored, last, err := s.store.Attach(ctx, s.params.UID, a)
+			if errors.Is(err, conversation.ErrSuperseded) {
+				return outcome{replaced: true}, nil
+			}
 			return outcome{stored: stored, last: last, attached: true}, err
+		})
+		o.err = err
+		s.saved <- o
+	}()
+}
+
+// acknowledge has it stored that audio between two conversations held no words.
+func (s *scribe) acknowledge(ctx context.Context, now time.Time) {
+	s.flushed = now
+	s.saving = true
+	a := conversation.Acked{Sequence: s.draft.acked.through, At: s.draft.acked.at}
+	go func() {
+		o, err := persist(ctx, func(ctx context.Context) (outcome, error) {
+			return outcome{acked: a.Sequence}, s.store.Acknowledge(ctx, s.params.UID, s.device, a)
 		})
 		o.err = err
 		s.saved <- o
@@ -59,6 +86,10 @@ func (s *scribe) attach(ctx context.Context, now time.Time) {
 
 // save stores what is unsaved, and ends the conversation where that is due.
 func (s *scribe) save(ctx context.Context, now time.Time) {
+	s.ackAfter = min(2*s.ackAfter, meterEvery)
+	if len(s.draft.unsaved) > 0 {
+		s.ackAfter = ackAtFirst
+	}
 	c, pages, flush := s.draft.commit()
 	if flush == 0 {
 		s.draft.leave()
@@ -67,6 +98,9 @@ func (s *scribe) save(ctx context.Context, now time.Time) {
 	}
 	if s.ending != nil && s.endable(now) {
 		c.End(now, s.ending.reason, event.ConversationEnded)
+	}
+	if s.over {
+		c.Close(s.params.ID)
 	}
 	report := s.over || c.Status != conversation.Live || now.Sub(s.metered) >= meterEvery
 	if report {
@@ -178,33 +212,76 @@ func changed(hours, reported usage.Hours) usage.Hours {
 }
 
 // settle takes in what became of a save.
-func (s *scribe) settle(o outcome) {
+func (s *scribe) settle(ctx context.Context, o outcome) {
 	s.saving = false
 	switch {
 	case o.err != nil:
 		s.failed = true
 		s.stop(StoreFailed)
 		return
+	case o.replaced:
+		s.yield(ctx)
+		return
+	case o.acked > 0:
+		s.draft.acked.stored = o.acked
+		s.tell(wire.AudioAck(o.acked))
+		return
+	case o.photo != nil:
+		s.photos = s.photos[1:]
+		s.draft.notes.photos++
+		s.draft.notes.made++
+		s.tell(wire.PhotoProcessing(o.photo.temp, o.photo.ID))
+		return
 	case o.attached:
 		s.begin(o.stored, o.last)
 		return
 	case o.took:
+		if s.params.Numbered && o.stored.Acked.Sequence > s.draft.acked.stored {
+			s.tell(wire.AudioAck(o.stored.Acked.Sequence))
+		}
 		s.draft.committed(o.stored)
 		s.reported = o.reported
 	}
 	switch {
+	case o.reread && o.stored.Session.ID != s.params.ID && o.stored.Session.Numbered && s.params.Numbered:
+		s.yield(ctx)
 	case o.gone, o.stored.Status != conversation.Live:
+		if !o.gone && o.stored.Words > 0 {
+			s.follow(o.stored)
+		}
 		s.leave()
 	case o.reread:
 		s.show(s.draft.begin(o.stored, o.last))
 	}
 }
 
+// yield gives way to a newer session of the device. If that one gets the audio again that is not safe yet, its
+// words are left to it: each is stored once.
+func (s *scribe) yield(ctx context.Context) {
+	if s.params.Numbered {
+		s.replaced = true
+		s.draft.drop()
+		s.held, s.ending = nil, nil
+	}
+	if s.params.Shared && s.alive() {
+		ctx, cancel := context.WithTimeout(ctx, contendLimit)
+		defer cancel()
+		if err := s.store.Contend(ctx, s.params.UID, s.device, time.Now()); err != nil {
+			logging.Error(ctx, "contention_not_noted", err)
+		}
+	}
+	s.stop(Superseded)
+}
+
 // begin goes on with a conversation and tells the client which it is.
 func (s *scribe) begin(stored conversation.Conversation, last transcript.Page) {
 	s.conversations++
 	s.reported = stored.Usage
+	s.generation, s.device = stored.Session.Generation, stored.Device
 	s.tell(wire.ConversationSession(stored.ID, stored.WireStatus()))
+	if s.params.Numbered {
+		s.tell(wire.AudioAck(stored.Acked.Sequence))
+	}
 	s.show(s.draft.begin(stored, last))
 }
 

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,14 +14,13 @@ import (
 	"earshot.dev/shared/usage"
 )
 
-// The paces of writing. Words are stored at once, and then at most once a second; what only counts time waits.
+// The paces of writing. Words are stored at once, and then at most once a second. What only counts time waits. That
+// numbered audio held no words waits a little at first, and longer the longer the silence is.
 const (
 	flushEvery = time.Second
 	meterEvery = time.Minute
+	ackAtFirst = 2 * time.Second
 )
-
-// rounding is by how much a recogniser's times may differ from what it was sent.
-const rounding = 100 * time.Millisecond
 
 // endingLimit is how long the end of a conversation waits for the words said before it.
 const endingLimit = 3 * time.Second
@@ -38,21 +38,39 @@ type scribe struct {
 	publisher Publisher
 	tell      func(frame []byte)
 	stop      func(*Reason)
-	intake    *intake
+	alive     func() bool                     // whether the client is
+	ignore    func()                          // counts a message that was
+	follow    func(conversation.Conversation) // tells the client when it is finished
+	intakes   []*intake                       // one for each channel
+	ledger    *ledger                         // of numbered audio
 
 	draft    draft
-	through  time.Duration // up to where in the audio sent all words are known
-	murmured time.Time     // the end of the last word, were it final
-	ending   *ending       // the conversation is to end
-	held     []utterance   // said after it was to end
+	through  []time.Duration // up to where in the audio sent all words are known, for each channel
+	murmured time.Time       // the end of the last word, were it final
+	ending   *ending         // the conversation is to end
+	held     []utterance     // said after it was to end
 	saving   bool
+	images   wire.Images // on their way
+	photos   []photo     // complete, and not stored
+	seen     int         // images, in all
 	saved    chan outcome
-	flushed  time.Time   // when the last save began
-	metered  time.Time   // when the last save of counts began
-	reported usage.Hours // what usage.recorded has told of the conversation
-	over     bool        // no more words come
-	failed   bool        // the store refuses for good
-	reattach bool        // the conversation doesn't know this session any more
+	flushed  time.Time     // when the last save began
+	ackAfter time.Duration // from then on
+	metered  time.Time     // when the last save of counts began
+	reported usage.Hours   // what usage.recorded has told of the conversation
+
+	generation int64  // of the device, since the last attachment
+	device     string // the device's slot
+	over       bool   // no more words come
+	failed     bool   // the store refuses for good
+	reattach   bool   // the conversation doesn't know this session any more
+	replaced   bool   // a newer session gets the audio again, and with it the words
+	slow       bool   // the client was asked to hold
+
+	began       time.Time
+	suggestions []string      // ids of the last segments that the client recognised
+	spent       time.Duration // of what the plan allows
+	warned      bool
 
 	words, conversations int // for the log
 }
@@ -60,15 +78,14 @@ type scribe struct {
 // ending is a conversation's end that waits for words said before it.
 type ending struct {
 	reason   conversation.EndReason
-	boundary time.Time     // what is said from here on belongs to the next conversation
-	through  time.Duration // known up to here, all words before the boundary are
+	boundary // what is said from its time on belongs to the next conversation
 	deadline time.Time
 }
 
-func newScribe(p Params, store Store, publisher Publisher, tell func([]byte), stop func(*Reason)) *scribe {
+func newScribe(p Params, store Store, publisher Publisher, ledger *ledger, tell func([]byte), stop func(*Reason)) *scribe {
 	return &scribe{
-		params: p, store: store, publisher: publisher, tell: tell, stop: stop,
-		draft: draft{sessionID: p.ID}, saved: make(chan outcome, 1),
+		params: p, store: store, publisher: publisher, ledger: ledger, tell: tell, stop: stop,
+		draft: draft{sessionID: p.ID}, ackAfter: ackAtFirst, saved: make(chan outcome, 1),
 	}
 }
 
@@ -79,13 +96,19 @@ func (s *scribe) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.flushed, s.metered = now, now
+	s.began, s.flushed, s.metered = now, now, now
 	s.begin(stored, last)
 	return nil
 }
 
+// listen sets what the words come from.
+func (s *scribe) listen(intakes []*intake) {
+	s.intakes = intakes
+	s.through = make([]time.Duration, len(intakes))
+}
+
 // run takes results until there are no more, and returns when everything is stored, or when ctx ends first.
-func (s *scribe) run(ctx context.Context, results <-chan heard, messages <-chan wire.ClientMessage) {
+func (s *scribe) run(ctx context.Context, results <-chan heard, requests <-chan request) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -103,14 +126,17 @@ func (s *scribe) run(ctx context.Context, results <-chan heard, messages <-chan 
 		select {
 		case h, ok := <-results:
 			if !ok {
+				for len(requests) > 0 {
+					s.obey(<-requests)
+				}
 				results, s.over = nil, true
 				continue
 			}
 			s.hear(h)
-		case m := <-messages:
-			s.obey(ctx, m)
+		case r := <-requests:
+			s.obey(r)
 		case o := <-s.saved:
-			s.settle(o)
+			s.settle(ctx, o)
 		case <-timer.C:
 		case <-ctx.Done():
 			s.abandon(ctx)
@@ -125,10 +151,19 @@ func (s *scribe) hear(h heard) {
 		s.murmur(h.utterances)
 		return
 	}
-	s.through = max(s.through, h.through)
-	for _, u := range h.utterances {
+	s.through[h.channel] = max(s.through[h.channel], h.through)
+	s.intakes[h.channel].know(s.through[h.channel])
+	if s.replaced {
+		return
+	}
+	s.take(h.utterances)
+}
+
+// take lays utterances into the conversation that they belong to.
+func (s *scribe) take(us []utterance) {
+	for _, u := range us {
 		s.words += len(strings.Fields(u.text))
-		if s.ending != nil && !u.start.Before(s.ending.boundary) {
+		if s.ending != nil && !u.start.Before(s.ending.at) {
 			s.held = append(s.held, u)
 			continue
 		}
@@ -161,44 +196,80 @@ func (s *scribe) show(change transcript.Change) {
 	}
 }
 
-// obey does what the client asks for.
-func (s *scribe) obey(ctx context.Context, m wire.ClientMessage) {
-	if m.Ends() && s.ending == nil && s.draft.open() {
-		through, boundary, err := s.intake.flush(ctx)
-		if err != nil {
-			through = s.through // the stream broke: its end is on the way, and no more words are
-		}
-		s.end(m.Reason, boundary, through)
-	}
-}
-
-func (s *scribe) end(reason conversation.EndReason, boundary time.Time, through time.Duration) {
-	s.ending = &ending{reason, boundary, through, time.Now().Add(endingLimit)}
+func (s *scribe) end(reason conversation.EndReason, b boundary) {
+	s.ending = &ending{reason, b, time.Now().Add(endingLimit)}
 }
 
 // proceed begins what is due. At most one save is under way at any time.
 func (s *scribe) proceed(ctx context.Context) {
 	now := time.Now()
 	if s.ending == nil && s.draft.open() && !now.Before(s.silentAt()) {
-		s.end(conversation.EndSilence, s.silentAt(), s.through)
+		s.end(conversation.EndSilence, boundary{s.silentAt(), slices.Clone(s.through)})
 	}
 	if s.saving || s.failed {
 		return
 	}
-	s.draft.meter(now, s.intake.take())
+	s.advance(now)
 	switch {
-	case s.reattach, !s.draft.open() && len(s.draft.unsaved) > 0:
+	case s.reattach, !s.draft.open() && len(s.draft.unsaved)+len(s.photos) > 0:
 		s.reattach = false
 		s.attach(ctx, now)
 	case !s.draft.open():
+		if s.draft.acked.news() && (s.over || now.Sub(s.flushed) >= meterEvery) {
+			s.acknowledge(ctx, now)
+		}
 	case s.ending != nil && s.endable(now):
 		s.save(ctx, now)
 	case len(s.draft.unsaved) > 0 && (s.over || now.Sub(s.flushed) >= flushEvery):
 		s.save(ctx, now)
+	case len(s.photos) > 0:
+		s.savePhoto(ctx)
+	case s.draft.notes.news() && (s.over || now.Sub(s.flushed) >= flushEvery):
+		s.save(ctx, now)
+	case s.draft.acked.news() && (s.over || now.Sub(s.flushed) >= s.ackAfter):
+		s.save(ctx, now)
 	case len(s.draft.metered) > 0 && (s.over || now.Sub(s.metered) >= meterEvery):
 		s.save(ctx, now)
 	case s.superseded():
-		s.stop(Superseded)
+		s.yield(ctx)
+	case s.unclosed():
+		s.save(ctx, now)
+	}
+}
+
+// unclosed reports whether it is still to be stored that the session has left its device to others.
+func (s *scribe) unclosed() bool {
+	return s.over && s.params.Shared && s.draft.open() && !s.superseded() && !s.draft.stored.Session.Closed
+}
+
+// slowAt and fastAt are how much speech may be at the recogniser before a client is asked to hold, and to go on.
+const (
+	slowAt = maxUnknown / 2
+	fastAt = maxUnknown / 6
+)
+
+// advance takes in how far the audio is known. It stands still as long as words wait for the next conversation:
+// what is stored with this one must not tell that they are safe.
+func (s *scribe) advance(now time.Time) {
+	if s.replaced || len(s.held) > 0 {
+		return
+	}
+	var positions [wire.MaxChannels]uint32
+	at := now
+	var unknown time.Duration
+	for i, in := range s.intakes {
+		p := in.settle()
+		s.draft.meter(now, p.counted)
+		s.spend(p.counted)
+		positions[i], at, unknown = p.samples, p.at, max(unknown, p.unknown)
+	}
+	if !s.params.Numbered {
+		return
+	}
+	s.draft.acked.move(s.ledger.settle(positions), at)
+	if !s.slow && unknown > slowAt || s.slow && unknown < fastAt {
+		s.slow = !s.slow
+		s.tell(wire.Backpressure(s.slow))
 	}
 }
 
@@ -206,7 +277,15 @@ func (s *scribe) proceed(ctx context.Context) {
 func (s *scribe) superseded() bool { return s.draft.stored.Session.ID != s.params.ID }
 
 func (s *scribe) endable(now time.Time) bool {
-	return s.over || s.through+rounding >= s.ending.through || !now.Before(s.ending.deadline)
+	if s.over || !now.Before(s.ending.deadline) {
+		return true
+	}
+	for i, through := range s.ending.through {
+		if s.through[i]+rounding < through {
+			return false
+		}
+	}
+	return true
 }
 
 // silentAt is when the silence will have lasted for the timeout.
@@ -221,9 +300,9 @@ func (s *scribe) silentAt() time.Time {
 // wake is when proceed must look again if nothing happens before.
 func (s *scribe) wake() time.Time {
 	now := time.Now()
-	at := s.metered.Add(meterEvery)
-	if !at.After(now) {
-		at = now.Add(meterEvery) // nothing to count: it will be looked at when there is
+	at := next(now, s.metered, meterEvery)
+	if s.params.Numbered {
+		at = earlier(at, next(now, s.flushed, s.ackAfter))
 	}
 	if s.saving {
 		return at // the save's outcome wakes
@@ -234,10 +313,19 @@ func (s *scribe) wake() time.Time {
 	if s.ending != nil {
 		at = earlier(at, s.ending.deadline)
 	}
-	if len(s.draft.unsaved) > 0 {
+	if len(s.draft.unsaved) > 0 || s.draft.notes.news() {
 		at = earlier(at, s.flushed.Add(flushEvery))
 	}
 	return at
+}
+
+// next is when something that was done at a time is to be done again; if there was nothing to do when that came, it
+// will be looked at as long again after now.
+func next(now, done time.Time, every time.Duration) time.Time {
+	if at := done.Add(every); at.After(now) {
+		return at
+	}
+	return now.Add(every)
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -249,14 +337,14 @@ func earlier(a, b time.Time) time.Time {
 
 // done reports whether there is nothing left to take or to store.
 func (s *scribe) done() bool {
-	return s.over && !s.saving && !s.reattach && len(s.draft.unsaved) == 0 && len(s.held) == 0 &&
-		(!s.draft.open() || s.ending == nil && len(s.draft.metered) == 0)
+	return s.over && !s.saving && !s.reattach && len(s.draft.unsaved)+len(s.held)+len(s.photos) == 0 &&
+		!s.draft.acked.news() && !s.draft.notes.news() && !s.unclosed() && (!s.draft.open() || s.ending == nil && len(s.draft.metered) == 0)
 }
 
 // abandon gives up: the time to finish is over. What is lost is told, in numbers.
 func (s *scribe) abandon(ctx context.Context) {
 	if s.saving {
-		s.settle(<-s.saved)
+		s.settle(ctx, <-s.saved)
 	}
 	if lost := len(s.draft.unsaved) + len(s.held); lost > 0 {
 		logging.Error(ctx, "words_not_stored", errAbandoned, slog.Int("utterances", lost))

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"earshot.dev/functions/listen/stt"
 	"earshot.dev/functions/listen/wire"
@@ -29,6 +31,12 @@ type Store interface {
 	Attach(ctx context.Context, uid string, a conversation.Attachment) (conversation.Conversation, transcript.Page, error)
 	Commit(ctx context.Context, uid string, c *conversation.Conversation, pages ...transcript.Page) error
 	Tail(ctx context.Context, uid, cid string) (conversation.Conversation, transcript.Page, error)
+	Acknowledge(ctx context.Context, uid, device string, a conversation.Acked) error
+	Contend(ctx context.Context, uid, device string, at time.Time) error
+	PutPhoto(ctx context.Context, uid, cid string, p conversation.Photo) error
+	Segments(ctx context.Context, uid, cid string) ([]transcript.Segment, error)
+	Finished(ctx context.Context, uid, cid string) (conversation.Conversation, error)
+	Newest(ctx context.Context, uid string) (cid string, err error)
 }
 
 // Publisher announces events (publisher.Publisher).
@@ -43,6 +51,13 @@ type Params struct {
 	SilenceTimeout                    time.Duration
 	Vocabulary                        []string
 	Interim                           bool
+	Numbered                          bool           // the audio is, and the client sends again what isn't acknowledged
+	Shared                            bool           // another device of the person's may be taken for this one
+	CustomSTT                         bool           // the client recognises, and its audio is not looked at
+	FramesPerSecond                   int            // more are read no faster; 0: no limit
+	MaxBytes                          int64          // that are taken in; 0: no limit
+	MaxImages                         int            // that are taken
+	Allowance                         *time.Duration // what is left of the plan's; nil: no limit
 }
 
 // Session is one socket, from accept to close.
@@ -50,18 +65,25 @@ type Session struct {
 	params     Params
 	socket     Socket
 	recognizer stt.Recognizer
-	decoder    Decoder
+	store      Store
+	framing    wire.Framing
+	decoders   []Decoder // one for each channel
+	intakes    []*intake // likewise
+	ledger     *ledger
 	scribe     *scribe
+	following  errgroup.Group // of conversations until they are finished
 
 	stopping context.Context // ends with a Reason when the session is to end
 	stop     context.CancelCauseFunc
 
-	messages chan wire.ClientMessage // read -> transcribe
-	results  chan heard              // receive -> transcribe; closed after the last
-	outbound chan []byte             // -> write
-	said     chan struct{}           // closed when nothing more goes to outbound
+	requests chan request  // read -> transcribe
+	results  chan heard    // receive -> transcribe; closed after the last
+	outbound chan []byte   // -> write
+	said     chan struct{} // closed when nothing more goes to outbound
 
-	unwritable bool // owned by write: a frame could not be written
+	pace       *rate.Limiter // owned by read, as is bytes; nil: no limit
+	bytes      int64         // that came in
+	unwritable bool          // owned by write: a frame could not be written
 
 	lastFrame atomic.Int64 // when the client was last heard, Unix ns: set by read, looked at by write
 	ignored   atomic.Int64 // text frames that asked for nothing
@@ -71,7 +93,7 @@ type Session struct {
 // The sizes of the queues between the loops. A client that lets outboundQueue messages pile up is too slow.
 const (
 	resultQueue   = 64
-	messageQueue  = 16
+	requestQueue  = 16
 	outboundQueue = 256
 )
 
@@ -80,6 +102,7 @@ const (
 	maxAge    = 55 * time.Minute // Cloud Run ends a request, and a WebSocket is one, after 60
 	maxIdle   = 90 * time.Second
 	pingEvery = 10 * time.Second
+	alive     = 2 * time.Second  // a client that sent a frame so lately is
 	openLimit = 10 * time.Second // until it is attached and the recogniser listens
 
 	// From the reason to end until the recogniser has said its last, and until all is stored. Cloud Run kills
@@ -88,17 +111,24 @@ const (
 	endWithin = 7 * time.Second
 )
 
-// New makes a session; Run is its life.
-func New(p Params, socket Socket, decoder Decoder, recognizer stt.Recognizer, store Store, publisher Publisher) *Session {
+// New makes a session with a decoder for each channel; Run is its life.
+func New(p Params, socket Socket, decoders []Decoder, recognizer stt.Recognizer, store Store, publisher Publisher) *Session {
 	s := &Session{
-		params: p, socket: socket, decoder: decoder, recognizer: recognizer,
-		messages: make(chan wire.ClientMessage, messageQueue),
+		params: p, socket: socket, decoders: decoders, recognizer: recognizer, store: store, ledger: &ledger{},
+		framing:  wire.Framing{Numbered: p.Numbered, Channels: len(decoders)},
+		requests: make(chan request, requestQueue),
 		results:  make(chan heard, resultQueue),
 		outbound: make(chan []byte, outboundQueue),
 		said:     make(chan struct{}),
 	}
+	if p.FramesPerSecond > 0 {
+		s.pace = rate.NewLimiter(rate.Limit(p.FramesPerSecond), p.FramesPerSecond)
+	}
 	s.stopping, s.stop = context.WithCancelCause(context.Background())
-	s.scribe = newScribe(p, store, publisher, s.tell, s.Stop)
+	s.scribe = newScribe(p, store, publisher, s.ledger, s.tell, s.Stop)
+	s.following.SetLimit(maxFollowed)
+	s.scribe.ignore = func() { s.ignored.Add(1) }
+	s.scribe.alive = func() bool { return time.Since(time.Unix(0, s.lastFrame.Load())) < alive }
 	return s
 }
 
@@ -111,6 +141,7 @@ func (s *Session) Stop(reason *Reason) { s.stop(ended{reason}) }
 func (s *Session) Run(ctx context.Context) *Reason {
 	ctx, abandon := s.within(context.WithoutCancel(ctx), endWithin)
 	defer abandon()
+	s.scribe.follow = func(c conversation.Conversation) { s.follow(ctx, c) }
 	defer time.AfterFunc(maxAge, func() { s.Stop(Aged) }).Stop()
 	began := time.Now()
 	s.lastFrame.Store(began.UnixNano())
@@ -123,13 +154,14 @@ func (s *Session) Run(ctx context.Context) *Reason {
 		logging.Error(ctx, "session_not_opened", err)
 		close(s.said)
 	}
-	_ = group.Wait() // the loops report by Stop
+	_ = group.Wait()       // the loops report by Stop
+	_ = s.following.Wait() // and who follows by themselves
 
 	reason := s.reason()
 	logging.From(ctx).InfoContext(ctx, "session_ended", slog.String("reason", reason.Name),
 		slog.Duration("lasted", time.Since(began)), slog.Int("words", s.scribe.words),
 		slog.Int("conversations", s.scribe.conversations),
-		slog.Int64("ignored_messages", s.ignored.Load()))
+		slog.Int64("ignored_messages", s.ignored.Load()), s.audio())
 	return reason
 }
 
@@ -163,43 +195,94 @@ func (s *Session) open(live context.Context) error {
 	}
 	s.tell(wire.Status(wire.Processing))
 	s.tell(wire.Status(wire.STTInitiating))
-	stream, err := s.recognizer.Open(ctx, stt.Options{
-		Language: s.params.Language, SampleRate: sampleRate, Interim: true, Vocabulary: s.params.Vocabulary,
-	})
-	if err != nil {
+	if s.params.CustomSTT {
+		s.ledger.resume(s.scribe.draft.stored.Acked.Sequence)
+	} else if err := s.openIntakes(ctx, live); err != nil {
 		s.tell(wire.Status(wire.STTFailed))
 		s.Stop(RecognizerFailed)
 		return err
 	}
-	s.scribe.intake = newIntake(live, s.decoder, stream)
 	s.tell(wire.Status(wire.Ready))
+	return s.greet(ctx)
+}
+
+// greet tells the newest conversation that is finished. That it can't be read is no reason to end.
+func (s *Session) greet(ctx context.Context) error {
+	cid, err := s.store.Newest(ctx, s.params.UID)
+	if err != nil {
+		logging.Error(ctx, "newest_conversation_not_read", err)
+	} else if cid != "" {
+		s.tell(wire.LastMemory(cid))
+	}
+	return nil
+}
+
+// openIntakes opens a recogniser's stream for each channel.
+func (s *Session) openIntakes(ctx, live context.Context) error {
+	stored := &s.scribe.draft.stored
+	s.ledger.resume(stored.Acked.Sequence)
+	began := clock{keeps: s.params.Numbered}
+	if s.params.Numbered && stored.Acked.Sequence > 0 && len(stored.Former) > 0 {
+		began.origin = stored.Acked.At // the audio goes on where it was cut
+	}
+	for _, decoder := range s.decoders {
+		stream, err := s.recognizer.Open(ctx, stt.Options{
+			Language: s.params.Language, SampleRate: sampleRate, Interim: true, Vocabulary: s.params.Vocabulary,
+		})
+		if err != nil {
+			for _, in := range s.intakes {
+				err = errors.Join(err, in.stream.Close())
+			}
+			return err
+		}
+		s.intakes = append(s.intakes, newIntake(live, decoder, stream, began))
+	}
+	s.scribe.listen(s.intakes)
 	return nil
 }
 
 // live runs the loops. The order in which they end is that of the data: see the package comment.
 func (s *Session) live(ctx context.Context, group *errgroup.Group) {
-	intake := s.scribe.intake
-	group.Go(func() error { s.read(ctx, intake); return nil })
-	group.Go(func() error {
-		defer close(s.results)
-		ctx, cancel := s.within(ctx, lastWords)
-		defer cancel()
-		s.receive(ctx, intake)
-		_ = intake.stream.Close() // Recv has said what there was to say
-		return nil
-	})
+	var receivers sync.WaitGroup
+	group.Go(func() error { s.read(ctx); return nil })
+	for channel, in := range s.intakes {
+		receivers.Go(func() {
+			ctx, cancel := s.within(ctx, lastWords)
+			defer cancel()
+			s.receive(ctx, channel)
+			_ = in.stream.Close() // Recv has said what there was to say
+		})
+		group.Go(func() error {
+			<-s.stopping.Done()
+			if err := in.close(ctx); err != nil {
+				s.recognizerFailed(ctx, err)
+			}
+			return nil
+		})
+	}
 	group.Go(func() error {
 		<-s.stopping.Done()
-		if err := intake.close(ctx); err != nil {
-			s.recognizerFailed(ctx, err)
-		}
+		receivers.Wait()
+		close(s.results)
 		return nil
 	})
 	group.Go(func() error {
 		defer close(s.said)
-		s.scribe.run(ctx, s.results, s.messages)
+		s.scribe.run(ctx, s.results, s.requests)
 		return nil
 	})
+}
+
+// audio says in the log what was wrong with the audio.
+func (s *Session) audio() slog.Attr {
+	gaps, repeats := s.ledger.counts()
+	spoiled := 0
+	for _, in := range s.intakes {
+		in.mu.Lock()
+		spoiled += in.spoiled
+		in.mu.Unlock()
+	}
+	return slog.Group("packets", slog.Int("spoiled", spoiled), slog.Int64("missing", gaps), slog.Int64("repeated", repeats))
 }
 
 // tell queues a message for the client. One who doesn't read is let go: what is stored isn't lost by it.

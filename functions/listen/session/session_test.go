@@ -274,7 +274,7 @@ func TestRecognizerFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{t: t, store: newMemory(), board: &board{}, ear: newEar(), line: newLine()}
 		r.ear.openErr = stt.Fail("ear", stt.Credentials, errors.New("402"))
-		r.session = New(Params{ID: "s1", SilenceTimeout: time.Minute}, r.line, &babbler{}, r.ear, r.store, r.board)
+		r.session = New(Params{ID: "s1", SilenceTimeout: time.Minute}, r.line, []Decoder{&babbler{}}, r.ear, r.store, r.board)
 		if got := r.session.Run(t.Context()); got != RecognizerFailed || !r.line.told("stt_failed") {
 			t.Errorf("got %s, told %q", got.Name, r.line.sent)
 		}
@@ -283,28 +283,38 @@ func TestRecognizerFails(t *testing.T) {
 
 func TestRegistry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		registry := NewRegistry(2)
-		ended := make(chan bool, 3)
-		for _, id := range []string{"s1", "s2", "s3"} {
-			l := newLine()
-			p := Params{ID: id, Device: id, SilenceTimeout: time.Minute}
-			s := New(p, l, &babbler{}, newEar(), newMemory(), &board{})
+		registry := NewRegistry(3, 2)
+		visit := func(id, uid string) chan error {
+			p := Params{ID: id, UID: uid, Device: id, SilenceTimeout: time.Minute}
+			s := New(p, newLine(), []Decoder{&babbler{}}, newEar(), newMemory(), &board{})
+			ended := make(chan error, 1)
 			go func() { ended <- registry.Run(t.Context(), s) }()
 			synctest.Wait()
+			return ended
 		}
-		if <-ended {
-			t.Error("a third session ran where there is room for two")
+		refused := func(why string, ended chan error) {
+			t.Helper()
+			select {
+			case err := <-ended:
+				if !fault.Is(err, fault.Overloaded) {
+					t.Errorf("%s: got %v, want overloaded", why, err)
+				}
+			default:
+				t.Errorf("%s: it runs", why)
+			}
 		}
+		running := []chan error{visit("s1", "u"), visit("s2", "u")}
+		refused("a third session of one user", visit("s3", "u"))
+		running = append(running, visit("s4", "v"))
+		refused("a fourth session", visit("s5", "w"))
 		if err := registry.Drain(t.Context()); err != nil {
 			t.Error(err)
 		}
-		for range 2 {
-			if !<-ended {
-				t.Error("a session that ran said it did not")
+		for i, ended := range running {
+			if err := <-ended; err != nil {
+				t.Errorf("session %d: %v", i, err)
 			}
 		}
-		if registry.Run(t.Context(), New(Params{}, newLine(), &babbler{}, newEar(), newMemory(), &board{})) {
-			t.Error("a session ran after the drain")
-		}
+		refused("after the drain", visit("s6", "w"))
 	})
 }

@@ -8,11 +8,14 @@ import (
 func TestTimeline(t *testing.T) {
 	start := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	var line timeline
-	line.add(0, start)
-	line.add(time.Second, start.Add(time.Second))      // without a gap
-	line.add(2*time.Second, start.Add(30*time.Second)) // after 28 s of silence
-	line.add(3*time.Second, start.Add(31*time.Second)) // without a gap
-	line.add(4*time.Second, start.Add(time.Minute))    // after 28 s of silence
+	add := func(offset time.Duration, at time.Time) {
+		line.add(mark{offset: offset, position: at.Sub(start), at: at})
+	}
+	add(0, start)
+	add(time.Second, start.Add(time.Second))      // without a gap
+	add(2*time.Second, start.Add(30*time.Second)) // after 28 s of silence
+	add(3*time.Second, start.Add(31*time.Second)) // without a gap
+	add(4*time.Second, start.Add(time.Minute))    // after 28 s of silence
 	if len(line.marks) != 3 {
 		t.Errorf("got %d marks, want 3: what goes on without a gap needs none", len(line.marks))
 	}

@@ -70,6 +70,12 @@ func (g *Gate) Flush(emit func(Chunk)) {
 // Speaking says whether speech is going on, up to the end of the 700 ms after it.
 func (g *Gate) Speaking() bool { return g.open }
 
+// Held is how many samples are kept that may yet be passed on.
+func (g *Gate) Held() int64 { return int64(len(g.held)) }
+
+// Quiet is how long ago the last speech was, in the audio.
+func (g *Gate) Quiet() time.Duration { return time.Duration(g.after) * time.Second / sampleRate }
+
 // Speech is how much speech there has been, without what is passed on before and after it.
 func (g *Gate) Speech() time.Duration {
 	return time.Duration(g.heard) * time.Second / sampleRate

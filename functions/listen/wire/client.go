@@ -2,23 +2,44 @@ package wire
 
 import (
 	"encoding/json"
+	"slices"
 
 	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/transcript"
 )
 
-// Keepalive is the size up to which a binary frame holds no audio: apps answer pings with such frames.
-const Keepalive = 2
-
-// ClientMessage is a text frame that asks for something.
+// ClientMessage is a text frame that asks for something. What is set depends on the type.
 type ClientMessage struct {
-	Type   string                 `json:"type"`
-	Reason conversation.EndReason `json:"reason"`
+	Type string `json:"type"`
+
+	Reason conversation.EndReason `json:"reason"` // of finalization_reason and end
+
+	Segments []transcript.Segment `json:"segments"` // of suggested_transcript; times count from the session's start
+	Provider string               `json:"stt_provider"`
+
+	SpeakerID  int      `json:"speaker_id"` // of speaker_assigned
+	PersonID   string   `json:"person_id"`
+	PersonName string   `json:"person_name"`
+	SegmentIDs []string `json:"segment_ids"`
+
+	ImageChunk
+}
+
+// ImageChunk is a part of an image, which is complete when all are there.
+type ImageChunk struct {
+	ID    string `json:"id"`
+	Index int    `json:"index"`
+	Total int    `json:"total"`
+	Data  []byte `json:"data"` // base64 on the wire
 }
 
 // The types of client messages that are acted upon.
 const (
-	TypeFinalizationReason = "finalization_reason"
-	TypeEnd                = "end"
+	TypeFinalizationReason  = "finalization_reason"
+	TypeEnd                 = "end"
+	TypeSuggestedTranscript = "suggested_transcript"
+	TypeSpeakerAssigned     = "speaker_assigned"
+	TypeImageChunk          = "image_chunk"
 )
 
 // endsNow are the reasons of finalization_reason that end the conversation at once; the others are only kept.
@@ -27,8 +48,19 @@ var endsNow = map[conversation.EndReason]bool{
 	"meeting_started": false, "max_duration_rotation": false, "crash_recovery": false, "retry": false,
 }
 
-// ParseClient reads a text frame. It reports false for what is ignored: text that is no JSON, unknown types,
-// and reasons that nobody defined.
+// User is the person_id of the person themself.
+const User = "user"
+
+// The limits of what a message may hold. What is beyond them is ignored, as all is that makes no sense.
+const (
+	maxSpeakers = 1000
+	maxNameSize = 128 // bytes, of an id or a name
+	maxNamed    = 1000
+	maxChunks   = 256
+)
+
+// ParseClient reads a text frame. It reports false for what is ignored: text that is no JSON, unknown types, and
+// values that make no sense.
 func ParseClient(data []byte) (ClientMessage, bool) {
 	var m ClientMessage
 	if err := json.Unmarshal(data, &m); err != nil {
@@ -41,10 +73,33 @@ func ParseClient(data []byte) (ClientMessage, bool) {
 	case TypeFinalizationReason:
 		_, known := endsNow[m.Reason]
 		return m, known
+	case TypeSuggestedTranscript:
+		m.Segments = slices.DeleteFunc(m.Segments, func(s transcript.Segment) bool {
+			return s.Start < 0 || s.End < s.Start || s.Speaker < 0 || s.Speaker > maxSpeakers || len(s.PersonID) > maxNameSize
+		})
+		return m, len(m.Segments) > 0 && len(m.Provider) <= maxNameSize
+	case TypeSpeakerAssigned:
+		return m, m.SpeakerID >= 0 && m.SpeakerID <= maxSpeakers && m.PersonID != "" &&
+			max(len(m.PersonID), len(m.PersonName)) <= maxNameSize && len(m.SegmentIDs) <= maxNamed
+	case TypeImageChunk:
+		return m, m.ID != "" && len(m.ID) <= maxNameSize && m.Total >= 1 && m.Total <= maxChunks &&
+			m.Index >= 0 && m.Index < m.Total
 	default:
 		return ClientMessage{}, false
 	}
 }
 
 // Ends reports whether the message ends the conversation now.
-func (m ClientMessage) Ends() bool { return m.Type == TypeEnd || endsNow[m.Reason] }
+func (m ClientMessage) Ends() bool {
+	return m.Type == TypeEnd || m.Type == TypeFinalizationReason && endsNow[m.Reason]
+}
+
+// ParseAuth reads the first text frame of a web client, which can't set headers: its token.
+func ParseAuth(data []byte) (token string, ok bool) {
+	var m struct {
+		Type  string `json:"type"`
+		Token string `json:"token"`
+	}
+	err := json.Unmarshal(data, &m)
+	return m.Token, err == nil && m.Type == "auth" && m.Token != ""
+}

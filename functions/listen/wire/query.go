@@ -20,7 +20,10 @@ type Query struct {
 	Source               string
 	ConversationTimeout  time.Duration
 	ClientConversationID string // a UUID, or empty
+	Channels             int    // 1, or MaxChannels
+	CustomSTT            bool   // the client recognises
 	Interim              bool   // tell words that may still change
+	Acknowledge          bool   // audio is numbered, and told when it is safe
 }
 
 // The default of conversation_timeout and the longest; the shortest is configuration, and the default for clients.
@@ -48,10 +51,16 @@ func ParseQuery(values url.Values, shortest time.Duration) Query {
 		Codec:               values.Get("codec"),
 		Source:              values.Get("source"),
 		ConversationTimeout: conversationTimeout(values.Get("conversation_timeout"), shortest),
+		Channels:            1,
+		CustomSTT:           values.Get("custom_stt") == "enabled",
 		Interim:             values.Get("interim") == "1",
+		Acknowledge:         values.Get("ack") == "1",
 	}
 	if rate, err := strconv.Atoi(values.Get("sample_rate")); err == nil {
 		q.SampleRate = rate
+	}
+	if channels, err := strconv.Atoi(values.Get("channels")); err == nil && channels > 1 {
+		q.Channels = MaxChannels
 	}
 	if q.Codec == "" {
 		q.Codec = "pcm8"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/transcript"
 )
 
@@ -58,6 +59,83 @@ func Interim(text string, start, end time.Duration, speaker int) []byte {
 		End       float64 `json:"end"`
 		SpeakerID int     `json:"speaker_id"`
 	}{"interim", text, seconds(start), seconds(end), speaker})
+}
+
+// LastMemory tells the newest completed conversation.
+func LastMemory(conversationID string) []byte {
+	return encode(struct {
+		Type     string `json:"type"`
+		MemoryID string `json:"memory_id"`
+	}{"last_memory", conversationID})
+}
+
+// MemoryProcessing tells that a conversation has ended and is being finished.
+func MemoryProcessing(c conversation.Wire) []byte { return memory("memory_processing_started", c) }
+
+// MemoryCreated tells that a conversation is finished.
+func MemoryCreated(c conversation.Wire) []byte { return memory("memory_created", c) }
+
+func memory(kind string, c conversation.Wire) []byte {
+	return encode(struct {
+		Type     string            `json:"type"`
+		Memory   conversation.Wire `json:"memory"`
+		Messages []struct{}        `json:"messages"`
+	}{kind, c, []struct{}{}})
+}
+
+// FreemiumThreshold tells that little is left of what the plan has recognised for nothing.
+func FreemiumThreshold(remaining time.Duration) []byte {
+	return encode(struct {
+		Type      string `json:"type"`
+		Remaining int64  `json:"remaining_seconds"`
+		Action    string `json:"action"`
+	}{"freemium_threshold_reached", int64(remaining / time.Second), "setup_on_device_stt"})
+}
+
+// PhotoProcessing tells that an image is stored, under an id of its own.
+func PhotoProcessing(tempID, photoID string) []byte {
+	return encode(struct {
+		Type    string `json:"type"`
+		TempID  string `json:"temp_id"`
+		PhotoID string `json:"photo_id"`
+	}{"photo_processing", tempID, photoID})
+}
+
+// AuthResponse answers a web client's first frame.
+func AuthResponse(success bool) []byte {
+	return encode(struct {
+		Type    string `json:"type"`
+		Success bool   `json:"success"`
+	}{"auth_response", success})
+}
+
+// AudioAck tells that all audio through a number is safe: its words are stored, or it holds none.
+func AudioAck(sequence uint32) []byte {
+	return encode(struct {
+		Type     string `json:"type"`
+		Sequence uint32 `json:"sequence"`
+	}{"audio_ack", sequence})
+}
+
+// AudioGap tells of numbered audio that never came.
+func AudioGap(from, through uint32) []byte {
+	return encode(struct {
+		Type    string `json:"type"`
+		From    uint32 `json:"from"`
+		Through uint32 `json:"through"`
+	}{"audio_gap", from, through})
+}
+
+// Backpressure asks a client to hold what it would send, or tells it to go on.
+func Backpressure(slow bool) []byte {
+	state := "ok"
+	if slow {
+		state = "slow"
+	}
+	return encode(struct {
+		Type  string `json:"type"`
+		State string `json:"state"`
+	}{"backpressure", state})
 }
 
 // seconds are told in whole milliseconds.

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/transcript"
 )
@@ -12,7 +14,7 @@ import (
 const shortest = 2 * time.Minute
 
 func TestParseQuery(t *testing.T) {
-	usual := Query{SampleRate: 8000, Codec: "pcm8", Source: "omi", ConversationTimeout: 2 * time.Minute}
+	usual := Query{SampleRate: 8000, Codec: "pcm8", Source: "omi", ConversationTimeout: 2 * time.Minute, Channels: 1}
 	with := func(change func(*Query)) Query {
 		q := usual
 		change(&q)
@@ -38,7 +40,12 @@ func TestParseQuery(t *testing.T) {
 		"client_conversation_id=8C1F0E1E-0000-4000-8000-000000000001": with(func(q *Query) {
 			q.ClientConversationID = "8c1f0e1e-0000-4000-8000-000000000001"
 		}),
-		"interim=1": with(func(q *Query) { q.Interim = true }),
+		"interim=1":  with(func(q *Query) { q.Interim = true }),
+		"ack=1":      with(func(q *Query) { q.Acknowledge = true }),
+		"ack=yes":    usual,
+		"channels=2": with(func(q *Query) { q.Channels = 2 }),
+		"channels=9": with(func(q *Query) { q.Channels = 2 }),
+		"channels=0": usual,
 	} {
 		values, err := url.ParseQuery(query)
 		if err != nil {
@@ -101,6 +108,10 @@ func TestServerMessages(t *testing.T) {
 	for want, got := range map[string][]byte{
 		`{"type":"service_status","status":"ready","status_text":null}`:                   Status(Ready),
 		`{"type":"conversation_session","conversation_id":"c","status":"in_progress"}`:    ConversationSession("c", "in_progress"),
+		`{"type":"audio_ack","sequence":7}`:                                               AudioAck(7),
+		`{"type":"audio_gap","from":3,"through":5}`:                                       AudioGap(3, 5),
+		`{"type":"backpressure","state":"slow"}`:                                          Backpressure(true),
+		`{"type":"backpressure","state":"ok"}`:                                            Backpressure(false),
 		`{"type":"segments_deleted","segment_ids":["a","b"]}`:                             SegmentsDeleted([]string{"a", "b"}),
 		`{"type":"interim","text":"so \u003c far","start":0.25,"end":1.5,"speaker_id":1}`: Interim("so < far", 250*time.Millisecond, 1500*time.Millisecond, 1),
 		`[{"id":"a","text":"Hi.","speaker":"SPEAKER_00","speaker_id":0,"is_user":false,"person_id":null,` +
@@ -110,4 +121,43 @@ func TestServerMessages(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
+}
+
+func TestFraming(t *testing.T) {
+	plain, stereo := Framing{Channels: 1}, Framing{Channels: 2}
+	numbered, both := Framing{Numbered: true, Channels: 1}, Framing{Numbered: true, Channels: 2}
+	for _, tt := range []struct {
+		name    string
+		framing Framing
+		data    string
+		want    Frame
+		ok      bool
+	}{
+		{"plain", plain, "abc", Frame{Packet: []byte("abc")}, true},
+		{"microphone", stereo, "\x01abc", Frame{Packet: []byte("abc")}, true},
+		{"the other side", stereo, "\x02abc", Frame{Channel: 1, Packet: []byte("abc")}, true},
+		{"no such channel", stereo, "\x03abc", Frame{Channel: -1, Packet: []byte("abc")}, true},
+		{"channel 0", stereo, "\x00abc", Frame{Channel: -1, Packet: []byte("abc")}, true},
+		{"numbered", numbered, "\x00\x00\x01\x02abc", Frame{Sequence: 258, Packet: []byte("abc")}, true},
+		{"number 0", numbered, "\x00\x00\x00\x00abc", Frame{}, false},
+		{"short number", numbered, "\x00\x00\x01", Frame{}, false},
+		{"no audio", numbered, "\x00\x00\x00\x01", Frame{Sequence: 1, Packet: []byte{}}, true},
+		{"numbered channel", both, "\x00\x00\x00\x01\x02a", Frame{Sequence: 1, Channel: 1, Packet: []byte("a")}, true},
+		{"numbered, no channel", both, "\x00\x00\x00\x01", Frame{}, false},
+	} {
+		got, ok := tt.framing.Parse([]byte(tt.data))
+		if diff := cmp.Diff(tt.want, got); ok != tt.ok || ok && diff != "" {
+			t.Errorf("%s: got %+v, %v; want %+v, %v", tt.name, got, ok, tt.want, tt.ok)
+		}
+	}
+}
+
+func FuzzFraming(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x01\x02packet"), true, 2)
+	f.Fuzz(func(t *testing.T, data []byte, numbered bool, channels int) {
+		frame, ok := Framing{numbered, channels}.Parse(data)
+		if ok && (len(frame.Packet) > len(data) || frame.Channel >= max(channels, 1) || numbered && frame.Sequence == 0) {
+			t.Errorf("%x: %+v", data, frame)
+		}
+	})
 }

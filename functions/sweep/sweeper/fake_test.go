@@ -89,7 +89,7 @@ func (m *memory) put(uid string, c *conversation.Conversation) {
 func (m *memory) add(id string, at time.Time, change func(c *conversation.Conversation)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := conversation.Attachment{SessionID: "s", SilenceTimeout: 2 * time.Minute, At: at}.Begin(id, 0)
+	c := conversation.Attachment{SessionID: "s", SilenceTimeout: 2 * time.Minute, At: at}.Begin(id, conversation.Device{})
 	if change != nil {
 		change(&c)
 	}

@@ -20,14 +20,15 @@ import (
 
 // Config is where to connect, as whom, and what to say of the audio. Fields that are zero are not said.
 type Config struct {
-	URL        string // ws, wss, http or https, with the path
-	Token      string // ID token
-	Device     string // X-Device-Id-Hash
-	Codec      string
-	SampleRate int // Hz
-	Language   string
-	Interim    bool       // ask for words that may still change
-	Query      url.Values // further parameters
+	URL         string // ws, wss, http or https, with the path
+	Token       string // ID token
+	Device      string // X-Device-Id-Hash
+	Codec       string
+	SampleRate  int // Hz
+	Language    string
+	Interim     bool       // ask for words that may still change
+	Acknowledge bool       // number the audio, and be told when it is safe: see Session
+	Query       url.Values // further parameters
 }
 
 // readLimit bounds a message, in bytes: memory_created carries a whole conversation.
@@ -75,6 +76,9 @@ func (c Config) address() (string, error) {
 	}
 	if c.Interim {
 		q.Set("interim", "1")
+	}
+	if c.Acknowledge {
+		q.Set("ack", "1")
 	}
 	maps.Copy(q, c.Query)
 	u.RawQuery = q.Encode()

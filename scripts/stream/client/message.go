@@ -16,6 +16,9 @@ const (
 	ConversationSession  = "conversation_session"
 	ProcessingStarted    = "memory_processing_started"
 	ConversationFinished = "memory_created"
+	AudioAck             = "audio_ack"
+	AudioGap             = "audio_gap"
+	Backpressure         = "backpressure"
 )
 
 // Message is what a server sends, except pings. Which fields are set is said by the type (protocol.md section 3).
@@ -29,6 +32,10 @@ type Message struct {
 	Start          float64              `json:"start"` // seconds
 	End            float64              `json:"end"`   // seconds
 	Memory         json.RawMessage      `json:"memory"`
+	Sequence       uint32               `json:"sequence"`
+	From           uint32               `json:"from"`
+	Through        uint32               `json:"through"`
+	State          string               `json:"state"`
 }
 
 func parse(data []byte) (Message, error) {

@@ -1,0 +1,75 @@
+package session
+
+import (
+	"sync"
+
+	"earshot.dev/functions/listen/wire"
+)
+
+// ledger keeps the numbers of the audio frames whose words are not all known yet (protocol.md section 5). The read
+// loop enters them, the transcribe loop settles them.
+type ledger struct {
+	mu       sync.Mutex
+	frames   []entry // in order of their numbers
+	received uint32  // the highest number that came in
+	settled  uint32  // all through it are known
+	gaps     int64   // frames that never came
+	repeats  int64   // frames that came before
+}
+
+// entry is a frame, of which a channel's audio up to an end is part, in samples. A session is too short for either
+// to overflow.
+type entry struct {
+	sequence, end uint32
+	channel       uint8
+}
+
+// resume begins after what an earlier session had settled.
+func (l *ledger) resume(settled uint32) {
+	l.received, l.settled = settled, settled
+}
+
+// receive notes the number of a frame. It reports false for one that came before. If others are missing in between,
+// from is the first of them and sequence-1 the last; else it is 0.
+func (l *ledger) receive(sequence uint32) (from uint32, isNew bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if sequence <= l.received {
+		l.repeats++
+		return 0, false
+	}
+	if missing := sequence - l.received - 1; missing > 0 {
+		from = l.received + 1
+		l.gaps += int64(missing)
+	}
+	l.received = sequence
+	return from, true
+}
+
+// enter notes that the audio of a frame was taken in.
+func (l *ledger) enter(e entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.frames = append(l.frames, e)
+}
+
+// settle takes the positions, in samples, up to which all words of each channel are known, and gives the number
+// through which all frames are.
+func (l *ledger) settle(positions [wire.MaxChannels]uint32) uint32 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for n < len(l.frames) && l.frames[n].end <= positions[l.frames[n].channel] {
+		l.settled = l.frames[n].sequence
+		n++
+	}
+	l.frames = append(l.frames[:0], l.frames[n:]...)
+	return l.settled
+}
+
+// counts are the frames that never came, and those that came again.
+func (l *ledger) counts() (gaps, repeats int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.gaps, l.repeats
+}

@@ -1,0 +1,116 @@
+package session
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"earshot.dev/functions/listen/wire"
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/transcript"
+	"earshot.dev/shared/usage"
+)
+
+// photo is an image of the client's, under the id that it has there.
+type photo struct {
+	conversation.Photo
+	temp string
+}
+
+// obey does what the client asks for.
+func (s *scribe) obey(r request) {
+	switch r.Type {
+	case wire.TypeEnd, wire.TypeFinalizationReason:
+		switch {
+		case !s.draft.open():
+		case r.Ends() && s.ending == nil:
+			s.end(r.Reason, r.boundary)
+		case !r.Ends():
+			s.draft.notes.reason = r.Reason
+			s.draft.notes.made++
+		}
+	case wire.TypeSuggestedTranscript:
+		if s.params.CustomSTT {
+			s.suggested(r.Segments, r.Provider)
+		}
+	case wire.TypeSpeakerAssigned:
+		if s.draft.open() {
+			s.show(s.draft.name(r.SpeakerID, conversation.Person{ID: r.PersonID, Name: r.PersonName}, r.SegmentIDs))
+		}
+	case wire.TypeImageChunk:
+		s.image(r.ImageChunk)
+	}
+}
+
+// suggested takes in what the client recognised. Its times count from the session's start, and can't be ahead of now.
+func (s *scribe) suggested(segments []transcript.Segment, provider string) {
+	now := time.Now()
+	us := make([]utterance, 0, len(segments))
+	for _, seg := range segments {
+		u := utterance{
+			id: seg.ID, text: seg.Text, speaker: seg.Speaker, isUser: seg.IsUser, person: seg.PersonID,
+			provider: provider, start: earlier(s.began.Add(seg.Start), now), end: earlier(s.began.Add(seg.End), now),
+		}
+		if uuid.Validate(u.id) != nil {
+			u.id = uuid.NewString()
+		}
+		if slices.Contains(s.suggestions, u.id) {
+			continue // a repeat
+		}
+		s.suggestions = append(s.suggestions, u.id)
+		if len(s.suggestions) > maxSuggestions {
+			s.suggestions = slices.Delete(s.suggestions, 0, 1)
+		}
+		us = append(us, u)
+	}
+	s.take(us)
+}
+
+// maxSuggestions is how many ids of suggested segments are known for the next one not to be taken twice.
+const maxSuggestions = 256
+
+// image takes in a part of an image, and keeps the image that it completes until it is stored.
+func (s *scribe) image(c wire.ImageChunk) {
+	data, ok := s.images.Add(c, time.Now())
+	if !ok || data != nil && s.seen >= s.params.MaxImages {
+		s.ignore()
+		return
+	}
+	if data == nil {
+		return
+	}
+	s.seen++
+	// The same image gets the same id, so that sending it again stores it once.
+	id := uuid.NewSHA1(uuid.Nil, []byte(s.params.UID+"/"+s.device+"/"+c.ID)).String()
+	s.photos = append(s.photos, photo{conversation.Photo{ID: id, Data: data, CreatedAt: time.Now()}, c.ID})
+}
+
+// savePhoto stores the first of the images that are not.
+func (s *scribe) savePhoto(ctx context.Context) {
+	s.saving = true
+	p, cid := s.photos[0], s.draft.stored.ID
+	go func() {
+		o, err := persist(ctx, func(ctx context.Context) (outcome, error) {
+			return outcome{photo: &p}, s.store.PutPhoto(ctx, s.params.UID, cid, p.Photo)
+		})
+		o.err = err
+		s.saved <- o
+	}()
+}
+
+// warnAt is how little must be left of what the plan allows for the client to be told.
+const warnAt = 180 * time.Second
+
+// spend notes speech that counts against what the plan allows.
+func (s *scribe) spend(t usage.Totals) {
+	if s.params.Allowance == nil || s.warned {
+		return
+	}
+	s.spent += time.Duration(t.SpeechMS) * time.Millisecond
+	if left := *s.params.Allowance - s.spent; left <= warnAt {
+		s.warned = true
+		s.tell(wire.FreemiumThreshold(max(left, 0)))
+	}
+}

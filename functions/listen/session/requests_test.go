@@ -1,0 +1,189 @@
+package session
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"earshot.dev/shared/conversation"
+)
+
+func TestSuggestedTranscript(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startWith(t, Params{ID: "s1", CustomSTT: true, Numbered: true}, 1, nil)
+		r.numbered(100)
+		message := `{"type":"suggested_transcript","stt_provider":"whisper","segments":[` +
+			`{"id":"8c1f0e1e-0000-4000-8000-000000000001","text":"Hi there.","speaker_id":1,"start":0.5,"end":1.5},` +
+			`{"text":"","start":1,"end":2},{"text":"never","start":-1,"end":2}]}`
+		r.frame(false, message)
+		r.frame(false, message)
+		pass(15 * time.Second)
+		if !r.line.told(`"id":"8c1f0e1e-0000-4000-8000-000000000001","text":"Hi there.","speaker":"SPEAKER_01"`) ||
+			!r.line.told(`"stt_provider":"whisper"`) {
+			t.Errorf("told %q", r.line.sent)
+		}
+		if got := r.acked(); got != 100 {
+			t.Errorf("acknowledged %d of 100 frames that nobody recognises", got)
+		}
+		r.session.Stop(Drained)
+		r.ended(Drained)
+		r.stored("Hi there.")
+		if c := r.counted("c1"); c.AudioMS != 0 || c.SpeechMS != 0 {
+			t.Errorf("counted %+v of what the client recognised", c)
+		}
+	})
+}
+
+// Suggestions count only from a client that said it would make them.
+func TestSuggestedByNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		r.frame(false, `{"type":"suggested_transcript","segments":[{"text":"forged","start":0,"end":1}]}`)
+		pass(5 * time.Second)
+		r.session.Stop(Drained)
+		r.ended(Drained)
+		r.stored("")
+	})
+}
+
+// A speaker is named in segments that were, also in pages that are closed, and from then on, also by the next session.
+func TestSpeakerAssigned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		r.audio(time.Second)
+		r.ear.say("one.")
+		pass(2 * time.Second)
+		segments, err := r.store.Segments(t.Context(), "u", "c1")
+		if err != nil || len(segments) != 1 {
+			t.Fatalf("stored %v (%v)", segments, err)
+		}
+		r.frame(false, fmt.Sprintf(`{"type":"speaker_assigned","speaker_id":0,"person_id":"p","person_name":"Pat","segment_ids":[%q,"gone"]}`, segments[0].ID))
+		r.audio(time.Second)
+		r.ear.say("two.")
+		pass(2 * time.Second)
+		r.session.Stop(Drained)
+		r.ended(Drained)
+		c := r.store.get("c1")
+		if c.People["0"] != (conversation.Person{ID: "p", Name: "Pat"}) || c.Named["gone"].ID != "p" || len(c.Named) != 1 {
+			t.Errorf("stored people %v, named %v", c.People, c.Named)
+		}
+		again := start(t, "s2", r)
+		again.audio(time.Second)
+		again.ear.say("three.")
+		pass(2 * time.Second)
+		again.session.Stop(Drained)
+		again.ended(Drained)
+		again.stored("one. two. three.")
+		for _, s := range r.store.conversations["c1"].pages[0].Segments {
+			if s.PersonID != "p" {
+				t.Errorf("%q was spoken by %q, want p", s.Text, s.PersonID)
+			}
+		}
+	})
+}
+
+// An image comes in parts, in any order and more than once, and is stored once, in a conversation that is there for it.
+func TestImage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startWith(t, Params{ID: "s1", MaxImages: 1}, 1, nil)
+		r.frame(false, `{"type":"end"}`)
+		pass(5 * time.Second)
+		for _, part := range []string{`"index":1,"total":2,"data":"Ynll"`, `"index":1,"total":2,"data":"Ynll"`, `"index":0,"total":2,"data":"Z29vZC0="`} {
+			r.frame(false, `{"type":"image_chunk","id":"tmp",`+part+`}`)
+		}
+		r.frame(false, `{"type":"image_chunk","id":"more","index":0,"total":1,"data":"Ynll"}`)
+		pass(5 * time.Second)
+		if !r.line.told(`{"type":"photo_processing","temp_id":"tmp"`) {
+			t.Errorf("told %q", r.line.sent)
+		}
+		r.session.Stop(Drained)
+		r.ended(Drained)
+		if len(r.store.photos) != 1 || r.store.get("c2").Photos != 1 {
+			t.Fatalf("stored %d photos, counted %d; want 1: the second is over the limit", len(r.store.photos), r.store.get("c2").Photos)
+		}
+		for key, p := range r.store.photos {
+			if string(p.Data) != "good-bye" || !strings.HasPrefix(key, "c2/") {
+				t.Errorf("stored %q as %s", p.Data, key)
+			}
+		}
+	})
+}
+
+// A client that is still there is told when its conversation is being finished, and when it is.
+func TestFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		r.audio(time.Second)
+		r.ear.say("one.")
+		pass(2 * time.Second)
+		r.frame(false, `{"type":"end"}`)
+		pass(5 * time.Second)
+		if !r.line.told(`{"type":"memory_processing_started","memory":{"id":"c1"`) || r.line.told("memory_created") {
+			t.Errorf("told %q", r.line.sent)
+		}
+		r.store.edit("c1", func(c *conversation.Conversation) {
+			c.Status, c.Structured = conversation.Completed, &conversation.Structured{Title: "Uno"}
+		})
+		pass(time.Second)
+		if !r.line.told(`{"type":"memory_created"`) || !r.line.told(`"title":"Uno"`) || !r.line.told(`"text":"one."`) {
+			t.Errorf("told %q", r.line.sent)
+		}
+		r.session.Stop(Drained)
+		r.ended(Drained)
+		again := start(t, "s2", r)
+		pass(time.Second)
+		if !again.line.told(`{"type":"last_memory","memory_id":"c1"}`) {
+			t.Errorf("the next session was told %q", again.line.sent)
+		}
+		again.session.Stop(Drained)
+		again.ended(Drained)
+	})
+}
+
+func TestFreemiumThreshold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		left := warnAt + 2*time.Second
+		r := startWith(t, Params{ID: "s1", Allowance: &left}, 1, nil)
+		for i := range 6 {
+			r.audio(2 * time.Second)
+			r.ear.say(fmt.Sprint("w", i))
+			if i == 0 && r.line.told("freemium") {
+				t.Error("told although enough was left")
+			}
+		}
+		pass(2 * time.Second)
+		r.session.Stop(Drained)
+		r.ended(Drained)
+		told := 0
+		for _, m := range r.line.sent {
+			if strings.Contains(m, `"freemium_threshold_reached"`) {
+				told++
+			}
+		}
+		if told != 1 {
+			t.Errorf("told %d times, want once", told)
+		}
+	})
+}
+
+// A client that sends faster than it may is read no faster, and loses nothing by it; one that sends too much has to
+// come again.
+func TestLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startWith(t, Params{ID: "s1", FramesPerSecond: 100, MaxBytes: 400 * 6}, 1, nil)
+		began := time.Now()
+		for range 400 {
+			r.frame(true, "packet")
+		}
+		if took := time.Since(began); took < 2900*time.Millisecond {
+			t.Errorf("400 frames were read in %v, want 100 a second", took)
+		}
+		r.ear.say("all of it.")
+		pass(time.Second)
+		r.frame(true, "packet")
+		r.ended(TooMuch)
+		r.stored("all of it.")
+	})
+}

@@ -1,0 +1,291 @@
+package client
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/coder/websocket"
+)
+
+// The close codes after which trying again is no use: what was asked for can't be had.
+const (
+	closeUnsupported = 1003
+	closePolicy      = 1008
+	closeTokenOver   = 4001
+	closeTokenGone   = 4004
+)
+
+// maxKept is how much audio is kept that isn't acknowledged, in bytes: an hour of Opus, or four minutes of PCM. Beyond
+// it the oldest is given up.
+const maxKept = 8 << 20
+
+// Session speaks to a listen endpoint for longer than a connection lasts: it numbers the audio, keeps what isn't
+// acknowledged, connects again when it is cut off, to whatever instance, and sends on from there (protocol.md
+// section 5). It is the reference for clients that do the same.
+type Session struct {
+	config Config
+	told   func(Message)
+
+	mu       sync.Mutex
+	based    bool          // base is known
+	base     uint32        // the number of a packet is base plus its index, from 1
+	through  uint32        // the highest number that was acknowledged
+	kept     []item        // in order; not acknowledged, or an end that is not known to have come through
+	indexes  uint32        // given to packets so far
+	size     int           // bytes kept
+	sent     int           // how many of kept went out on this connection
+	hold     bool          // the server asked to
+	current  string        // the conversation's id
+	moved    chan struct{} // has an element when something above has changed
+	given    int           // packets given up
+	connects int
+}
+
+// item is a packet, or the end of the conversation after the packet of the same index.
+type item struct {
+	index  uint32
+	packet []byte // with room for its number before it; nil: an end
+	end    ending
+}
+
+// ending is what is known of an end.
+type ending struct {
+	sent         bool
+	conversation string // that was to end; empty: the next one
+	done         bool
+}
+
+// numberSize is that of a packet's number.
+const numberSize = 4
+
+// NewSession makes a session. Messages of the server are told one after the other, while Run runs.
+func NewSession(c Config, told func(Message)) *Session {
+	c.Acknowledge = true
+	return &Session{config: c, told: told, moved: make(chan struct{}, 1)}
+}
+
+// Send has a packet sent, now or when there is a connection. It never waits.
+func (s *Session) Send(packet []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.indexes++
+	s.kept = append(s.kept, item{index: s.indexes, packet: append(make([]byte, numberSize), packet...)})
+	for s.size += len(packet); s.size > maxKept; s.given++ {
+		s.drop(1)
+	}
+	s.wake()
+}
+
+// End ends the conversation after what was sent so far.
+func (s *Session) End() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept = append(s.kept, item{index: s.indexes})
+	s.wake()
+}
+
+func (s *Session) wake() {
+	select {
+	case s.moved <- struct{}{}:
+	default:
+	}
+}
+
+// drop forgets the n oldest items.
+func (s *Session) drop(n int) {
+	for _, it := range s.kept[:n] {
+		s.size -= max(0, len(it.packet)-numberSize)
+	}
+	s.kept = append(s.kept[:0], s.kept[n:]...)
+	s.sent = max(0, s.sent-n)
+}
+
+// Unacknowledged is how many packets and ends are not known to be safe, Dropped how many packets were given up for want
+// of room, and Connections how often the session connected.
+func (s *Session) Unacknowledged() int { return s.count(func() int { return len(s.kept) }) }
+
+// Dropped counts packets; see Unacknowledged.
+func (s *Session) Dropped() int { return s.count(func() int { return s.given }) }
+
+// Connections counts those that were made; see Unacknowledged.
+func (s *Session) Connections() int { return s.count(func() int { return s.connects }) }
+
+func (s *Session) count(get func() int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return get()
+}
+
+// Run connects, and connects again, until ctx ends, or the server says that it is no use: then the error is its
+// *CloseError.
+func (s *Session) Run(ctx context.Context) error {
+	pace := backoff.NewExponentialBackOff() // with jitter: all clients of an instance that ends come back at once
+	pace.InitialInterval, pace.MaxInterval = 200*time.Millisecond, 20*time.Second
+	for {
+		before := s.Unacknowledged()
+		err := s.connect(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if frame, ok := errors.AsType[*CloseError](err); ok {
+			switch frame.Code {
+			case closeUnsupported, closePolicy, closeTokenOver, closeTokenGone:
+				return err
+			}
+		}
+		if s.Unacknowledged() < before {
+			pace.Reset() // it was of use
+		}
+		select {
+		case <-time.After(pace.NextBackOff()):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// connect lives one connection.
+func (s *Session) connect(ctx context.Context) error {
+	c, err := Dial(ctx, s.config)
+	if err != nil {
+		return err
+	}
+	defer c.Cut()
+	goodbye := context.AfterFunc(ctx, func() { _ = c.Close() }) // fails only for one that is broken already
+	defer goodbye()
+	living, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	defer cancel(nil)
+	s.count(func() int { s.connects++; s.hold = false; return 0 })
+	started := false
+	for {
+		m, err := c.Receive(living)
+		if err != nil {
+			return errors.Join(err, context.Cause(living))
+		}
+		if s.take(m) && !started {
+			started = true
+			sending.Go(func() { cancel(s.send(living, c)) })
+		}
+		s.told(m)
+	}
+}
+
+// take takes in what a message means for what is kept. It reports whether sending may begin.
+func (s *Session) take(m Message) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.wake()
+	switch m.Type {
+	case ConversationSession:
+		s.current = m.ConversationID
+		for i := range s.kept {
+			switch e := &s.kept[i].end; {
+			case !e.sent:
+			case e.conversation == "":
+				e.conversation = s.current
+			default:
+				e.done = e.done || e.conversation != s.current
+			}
+		}
+		s.settle()
+	case Backpressure:
+		s.hold = m.State == "slow"
+	case ProcessingStarted:
+		var memory struct {
+			ID string `json:"id"`
+		}
+		if json.Unmarshal(m.Memory, &memory) == nil && memory.ID == s.current {
+			s.current = "" // it has ended
+			for i := range s.kept {
+				s.kept[i].end.done = s.kept[i].end.done || s.kept[i].end.conversation == memory.ID
+			}
+			s.settle()
+		}
+	case AudioAck:
+		s.acknowledged(m.Sequence)
+		return true
+	}
+	return false
+}
+
+func (s *Session) acknowledged(sequence uint32) {
+	if !s.based {
+		s.based, s.base = true, sequence // the device's numbers go on from what came before this session
+	}
+	s.through = max(s.through, sequence)
+	s.settle()
+}
+
+// settle forgets what is safe. An end is, once the conversation that it was to end is not the current one any more.
+func (s *Session) settle() {
+	n := 0
+	for n < len(s.kept) && s.base+s.kept[n].index <= s.through {
+		if it := s.kept[n]; it.packet == nil && !(it.end.sent && it.end.done) {
+			break
+		}
+		n++
+	}
+	s.drop(n)
+}
+
+// send sends what is kept, in order, from the beginning, as it is what the server doesn't have.
+func (s *Session) send(ctx context.Context, c *Client) error {
+	s.count(func() int { s.sent = 0; return 0 })
+	for {
+		kind, frame := s.next()
+		switch {
+		case frame == nil:
+			select {
+			case <-s.moved:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		default:
+			if err := c.conn.Write(ctx, kind, frame); err != nil {
+				return closed(err)
+			}
+		}
+	}
+}
+
+// next is the frame to send now; nil: none.
+func (s *Session) next() (websocket.MessageType, []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hold || s.sent >= len(s.kept) {
+		return 0, nil
+	}
+	it := &s.kept[s.sent]
+	s.sent++
+	if it.packet != nil {
+		binary.BigEndian.PutUint32(it.packet, s.base+it.index)
+		return websocket.MessageBinary, it.packet
+	}
+	it.end = ending{sent: true, conversation: s.current}
+	return websocket.MessageText, []byte(`{"type":"end"}`)
+}
+
+// Acknowledged waits until all that was sent is safe.
+func (s *Session) Acknowledged(ctx context.Context) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		n := s.Unacknowledged()
+		if n == 0 {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%d packets are not acknowledged: %w", n, ctx.Err())
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package store
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/fault"
+)
+
+// A session that was superseded hands its last words in, and leaves the device to the newer one.
+func TestAttachLate(t *testing.T) {
+	s, _ := open(t)
+	now := time.Now()
+	old := attachment("old", now)
+	first := attach(t, s, old)
+	old.Generation = first.Session.Generation
+	newer := attach(t, s, attachment("new", now.Add(time.Second)))
+
+	late := attach(t, s, old)
+	if late.ID != first.ID || late.Session.ID != "new" || late.MarkFlush("old") == 0 {
+		t.Errorf("while the newer talks: got %+v, want its conversation, with the old session as a former one", late)
+	}
+	newer, err := s.Conversation(t.Context(), "u", newer.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer.End(now, conversation.EndRequested, "ended")
+	if err := s.Commit(t.Context(), "u", &newer); err != nil {
+		t.Fatal(err)
+	}
+	alone := attach(t, s, old)
+	if alone.ID == first.ID || alone.Session.ID != "" || alone.MarkFlush("old") == 0 {
+		t.Errorf("after the newer has ended it: got %+v, want a conversation that is nobody's", alone)
+	}
+	if next := attach(t, s, attachment("new", now.Add(2*time.Second))); next.ID == alone.ID {
+		t.Error("the late one's conversation became the device's")
+	}
+	old.Numbered = true
+	if _, _, err := s.Attach(t.Context(), "u", old); !fault.Is(err, fault.Conflict) || !errors.Is(err, conversation.ErrSuperseded) {
+		t.Errorf("late with numbered audio: got %v, want a conflict", err)
+	}
+}
+
+// The numbers of the audio go on from one conversation of the device to the next, and over silence in between.
+func TestNumbersGoOn(t *testing.T) {
+	s, _ := open(t)
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	c := attach(t, s, attachment("s1", now))
+	c.Acked = conversation.Acked{Sequence: 10, At: now}
+	c.End(now, conversation.EndRequested, "ended")
+	if err := s.Commit(t.Context(), "u", &c); err != nil {
+		t.Fatal(err)
+	}
+	second := attach(t, s, attachment("s1", now))
+	if second.Acked != c.Acked {
+		t.Errorf("the next conversation begins at %+v, want %+v", second.Acked, c.Acked)
+	}
+	second.End(now, conversation.EndRequested, "ended")
+	if err := s.Commit(t.Context(), "u", &second); err != nil {
+		t.Fatal(err)
+	}
+	silence := conversation.Acked{Sequence: 20, At: now.Add(time.Second)}
+	if err := s.Acknowledge(t.Context(), "u", "d", silence); err != nil {
+		t.Fatal(err)
+	}
+	if third := attach(t, s, attachment("s2", now)); third.Acked != silence {
+		t.Errorf("after silence: got %+v, want %+v", third.Acked, silence)
+	}
+	deleted := attachment("s2", now.Add(time.Hour))
+	deleted.Acked = conversation.Acked{Sequence: 30, At: now}
+	if c := attach(t, s, deleted); c.Acked != deleted.Acked {
+		t.Errorf("a session that knows more: got %+v, want %+v", c.Acked, deleted.Acked)
+	}
+}
+
+// Two devices that can't be told apart take the conversation from each other twice, and then each has its own.
+func TestSlots(t *testing.T) {
+	s, _ := open(t)
+	now := time.Now()
+	visit := func(session string) conversation.Conversation {
+		t.Helper()
+		a := attachment(session, now)
+		a.Shared = true
+		return attach(t, s, a)
+	}
+	contend := func() {
+		t.Helper()
+		if err := s.Contend(t.Context(), "u", "d", now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := visit("a1")
+	if b := visit("b1"); b.ID != a.ID {
+		t.Fatal("one takeover already splits")
+	}
+	contend()
+	now = now.Add(30 * time.Second)
+	if a2 := visit("a2"); a2.ID != a.ID {
+		t.Fatal("one contention already splits")
+	}
+	contend()
+	b := visit("b2")
+	if b.ID == a.ID || b.Device != "d~2" {
+		t.Fatalf("got %s on %s, want a slot of its own", b.ID, b.Device)
+	}
+	b.Close("b2")
+	b.MarkFlush("b2")
+	if err := s.Commit(t.Context(), "u", &b); err != nil {
+		t.Fatal(err)
+	}
+	if again := visit("b3"); again.ID != b.ID {
+		t.Errorf("the second device came back to %s, want its own %s", again.ID, b.ID)
+	}
+	if c := visit("c1"); c.Device != "d~3" {
+		t.Errorf("a third device got %s, want a slot of its own", c.Device)
+	}
+	named := attachment("n", now)
+	if c := attach(t, s, named); c.ID != a.ID {
+		t.Errorf("a device of that name got %s, want %s", c.ID, a.ID)
+	}
+}
