@@ -24,6 +24,7 @@ require (
 	github.com/neurosnap/sentences v1.1.2
 	github.com/pion/opus v0.1.0
 	github.com/redis/go-redis/v9 v9.23.0
+	github.com/sony/gobreaker/v2 v2.4.0
 	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1
 	github.com/tidwall/btree v1.8.2
 	go.uber.org/goleak v1.3.0

@@ -5,6 +5,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"earshot.dev/functions/listen/stt/failover"
 	"earshot.dev/shared/auth"
 	"earshot.dev/shared/logging"
 	"earshot.dev/shared/redisclient"
@@ -19,9 +20,13 @@ type config struct {
 
 	ProjectID string `env:"PROJECT_ID,required"`
 
-	DeepgramURL    string `env:"DEEPGRAM_URL" envDefault:"wss://api.deepgram.com/v1/listen"`
-	DeepgramAPIKey string `env:"DEEPGRAM_API_KEY,required"`
-	DeepgramModel  string `env:"DEEPGRAM_MODEL" envDefault:"nova-3"`
+	// Recognizers says which are tried, the most wanted first, by language: failover.Order has the format.
+	Recognizers failover.Order `env:"RECOGNIZERS" envDefault:"deepgram"`
+
+	// DeepgramURLs are servers that speak Deepgram's protocol, with commas between, the most wanted first.
+	DeepgramURLs   []string `env:"DEEPGRAM_URL" envDefault:"wss://api.deepgram.com/v1/listen"`
+	DeepgramAPIKey string   `env:"DEEPGRAM_API_KEY"` // required where deepgram is one of the recognisers
+	DeepgramModel  string   `env:"DEEPGRAM_MODEL" envDefault:"nova-3"`
 	// DeepgramLanguages are those that the model understands, with commas between; empty: those of Nova-3.
 	DeepgramLanguages []string `env:"DEEPGRAM_LANGUAGES"`
 

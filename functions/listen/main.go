@@ -15,7 +15,6 @@ import (
 	"cloud.google.com/go/pubsub/v2"
 
 	"earshot.dev/functions/listen/session"
-	"earshot.dev/functions/listen/stt/deepgram"
 	"earshot.dev/shared/auth"
 	"earshot.dev/shared/cache"
 	"earshot.dev/shared/logging"
@@ -55,9 +54,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	profiles := cache.New(rdb, cache.Options{Name: "profile", Version: 1, LocalTTL: 10 * time.Second}, db.Profile)
-	recognizer, err := deepgram.New(deepgram.Config{
-		URL: cfg.DeepgramURL, Key: cfg.DeepgramAPIKey, Model: cfg.DeepgramModel, Languages: cfg.DeepgramLanguages,
-	})
+	recognizer, err := openRecognizer(cfg)
 	if err != nil {
 		return err
 	}
