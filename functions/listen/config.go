@@ -30,6 +30,18 @@ type config struct {
 	// DeepgramLanguages are those that the model understands, with commas between; empty: those of Nova-3.
 	DeepgramLanguages []string `env:"DEEPGRAM_LANGUAGES"`
 
+	// GoogleSpeech is used where google is one of the recognisers.
+	GoogleSpeech struct {
+		Location   string `env:"LOCATION" envDefault:"global"`
+		Recognizer string `env:"RECOGNIZER" envDefault:"_"`
+		Model      string `env:"MODEL" envDefault:"long"`
+		// Languages are those that the model understands there, with commas between; empty: those of long in global.
+		Languages []string `env:"LANGUAGES"`
+		// Multi are the languages of a conversation in several; empty: auto where the model has that.
+		Multi       []string `env:"MULTI"`
+		Diarization bool     `env:"DIARIZATION"` // the model must be able to tell speakers apart in streams
+	} `envPrefix:"GOOGLE_SPEECH_"`
+
 	// MinSilence is the shortest conversation_timeout; clients count on 2 min.
 	MinSilence time.Duration `env:"MIN_CONVERSATION_TIMEOUT" envDefault:"2m"`
 

@@ -54,14 +54,14 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	profiles := cache.New(rdb, cache.Options{Name: "profile", Version: 1, LocalTTL: 10 * time.Second}, db.Profile)
-	recognizer, err := openRecognizer(cfg)
+	recognizer, closeRecognizer, err := openRecognizer(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		profiles.Close()
 		events.Close()
-		err = errors.Join(err, rdb.Close(), topics.Close(), db.Close())
+		err = errors.Join(err, closeRecognizer(), rdb.Close(), topics.Close(), db.Close())
 	}()
 
 	sessions := session.NewRegistry(cfg.MaxSessions)

@@ -144,7 +144,7 @@ func (c *call) listen(ctx context.Context) {
 
 // send sends audio in real time, 100 ms at a time.
 func (c *call) send(pcm []byte) {
-	const batch = 3200
+	const batch = stttest.Rate / 10 * 2 // bytes: 100 ms
 	for len(pcm) > 0 {
 		n := min(batch, len(pcm))
 		if err := c.stream.Send(c.t.Context(), pcm[:n]); err != nil {

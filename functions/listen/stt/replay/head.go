@@ -110,3 +110,6 @@ func (h *Head) Place(r stt.Result) (stt.Result, bool) {
 	r.Words = kept
 	return r, len(kept) > 0 || r.Flushed || r.End > h.floor
 }
+
+// Played is how much audio the stream was given.
+func (h *Head) Played() time.Duration { return h.tape.duration(h.at - h.start) }

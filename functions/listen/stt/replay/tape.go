@@ -106,9 +106,9 @@ func (t *Tape) drop(n int) {
 
 func (t *Tape) end() int64 { return t.begin + int64(len(t.pcm)) }
 
-// bytes is where the sample at the offset begins.
+// bytes is where the sample at the offset begins; it takes back exactly what duration gave.
 func (t *Tape) bytes(offset time.Duration) int64 {
-	return int64(offset) * t.rate / int64(time.Second) * bytesPerSample
+	return (int64(offset)*t.rate + int64(time.Second)/2) / int64(time.Second) * bytesPerSample
 }
 
 func (t *Tape) duration(bytes int64) time.Duration {

@@ -1,7 +1,7 @@
 // Package stttest has a recogniser for tests that is exact: its audio says which words it holds, so that a test can
 // tell each word that is lost, doubled, broken or out of order, and its faults come when the test wants them.
 //
-// Audio is 16 bit PCM at 16 kHz. A word lasts 240 ms, and each of its samples says which word it is and which
+// Audio is 16 bit PCM at 8 kHz. A word lasts 240 ms, and each of its samples says which word it is and which
 // sixteenth of it: number<<4 | sixteenth. Silence is zeros. Word 7 is "w7" if it was heard whole, else "w7?".
 package stttest
 
@@ -15,9 +15,9 @@ import (
 
 // The shape of the audio.
 const (
-	Rate         = 16000 // Hz
+	Rate         = 8000 // Hz
 	WordDuration = 240 * time.Millisecond
-	wordSamples  = 3840
+	wordSamples  = 1920
 	partSamples  = wordSamples / 16
 )
 

@@ -157,7 +157,7 @@ func (s *stream) answer(r stt.Result, err error) {
 }
 
 func (s *stream) Send(ctx context.Context, pcm []byte) error {
-	const step = 640 // bytes: 20 ms
+	const step = Rate / 50 * 2 // bytes: 20 ms
 	for part := range slices.Chunk(pcm, step) {
 		s.mu.Lock()
 		broken := s.broken()
