@@ -99,6 +99,41 @@ func TestOneTriesForAll(t *testing.T) {
 	})
 }
 
+// Who hangs up before a recogniser could show anything says nothing against it.
+func TestHangingUpIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := named("first")
+		r := join(t, failover.Options{}, first, named("second"))
+		for range 10 {
+			stream, err := r.Open(t.Context(), options)
+			if err != nil {
+				t.Fatalf("Open: %v", err)
+			}
+			if err := stream.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		}
+		if got := first.Opened(); got != 10 {
+			t.Errorf("opened %d times, want 10", got)
+		}
+		first.Plan(stttest.Plan{Fault: stttest.Refuse, Failure: stt.Credentials})
+		turn(t, r)
+		pass(time.Minute)
+		for range 3 { // one at a time may try, and hanging up leaves the next one to
+			stream, err := r.Open(t.Context(), options)
+			if err != nil {
+				t.Fatalf("Open: %v", err)
+			}
+			if err := stream.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		}
+		if got := first.Opened(); got != 14 {
+			t.Errorf("opened %d times, want 14", got)
+		}
+	})
+}
+
 // Streams that were good when they were opened count when they break.
 func TestBreakerCountsLateFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -170,20 +171,23 @@ func newProvider(label string, r stt.Recognizer, pause time.Duration) *provider 
 	return p
 }
 
-// allow asks the breaker for a stream. The verdict on the stream goes to the function that it gives, once.
+// allow asks the breaker for a stream. The verdict on the stream goes to the function that it gives: the first counts.
 func (p *provider) allow() (verdict func(error), err error) {
 	done, err := p.breaker.Allow()
 	if err != nil {
 		return nil, stt.Fail(p.label, stt.Unavailable, err)
 	}
+	var once sync.Once
 	return func(err error) {
-		switch {
-		case err == nil:
-			p.refused.Store(false)
-		case stt.FailureOf(err) == stt.Credentials:
-			p.refused.Store(true)
-		}
-		done(err)
+		once.Do(func() {
+			switch {
+			case err == nil:
+				p.refused.Store(false)
+			case stt.FailureOf(err) == stt.Credentials:
+				p.refused.Store(true)
+			}
+			done(err)
+		})
 	}, nil
 }
 

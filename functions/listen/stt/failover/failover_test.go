@@ -3,9 +3,7 @@ package failover_test
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -93,6 +91,31 @@ func TestSecondHangsToo(t *testing.T) {
 		c := start(t, t.Context(), join(t, failover.Options{}, first, second, named("third")))
 		c.say(1, 20)
 		c.heard(1, 20)
+	})
+}
+
+// Neither of the first two says anything.
+func TestSecondIsSilentToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := named("first", stttest.Plan{Fault: stttest.Mute, After: time.Second})
+		second := named("second", stttest.Plan{Fault: stttest.Mute})
+		c := start(t, t.Context(), join(t, failover.Options{}, first, second, named("third")))
+		c.say(1, 30)
+		c.heard(1, 30)
+		if c.longest >= 2*gap {
+			t.Errorf("nothing was heard for %v, want less than %v", c.longest, 2*gap)
+		}
+	})
+}
+
+// One that had failed before others made words final may be the one that is left.
+func TestFailuresAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := named("first", stttest.Plan{Fault: stttest.Refuse, Failure: stt.Unavailable})
+		second := named("second", stttest.Plan{Fault: stttest.Mute, After: 7 * time.Second})
+		c := start(t, t.Context(), join(t, failover.Options{}, first, second))
+		c.say(1, 40)
+		c.heard(1, 40)
 	})
 }
 
@@ -210,17 +233,35 @@ func TestNothingToSayIsNoFailure(t *testing.T) {
 }
 
 func TestEndWithoutGoodbye(t *testing.T) {
-	for _, fault := range []stttest.Fault{stttest.Mute, stttest.Die} {
-		synctest.Test(t, func(t *testing.T) {
-			// It breaks in the last word.
-			first := named("first", stttest.Plan{Fault: fault, After: 6*320*time.Millisecond - 200*time.Millisecond})
-			c := start(t, t.Context(), join(t, failover.Options{}, first, named("second")))
-			c.say(1, 6)
-			begin := time.Now()
-			c.heard(1, 6)
-			if took := time.Since(begin); took > 2*time.Second {
-				t.Errorf("the end took %v", took)
-			}
+	const spoken = 6 * 320 * time.Millisecond
+	tests := []struct {
+		name   string
+		fault  stttest.Fault
+		after  time.Duration
+		second int // streams of the second recogniser
+	}{
+		{"says nothing of the last word", stttest.Mute, spoken - 200*time.Millisecond, 1},
+		{"dies in the last word", stttest.Die, spoken - 200*time.Millisecond, 1},
+		{"says nothing of the silence at the end", stttest.Mute, spoken + 100*time.Millisecond, 1},
+		{"says nothing when all is final", stttest.Mute, spoken + 300*time.Millisecond, 0},
+		{"dies when all is final", stttest.Die, spoken + 300*time.Millisecond, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				second := named("second")
+				c := start(t, t.Context(), join(t, failover.Options{}, named("first", stttest.Plan{Fault: test.fault, After: test.after}), second))
+				c.say(1, 6)
+				c.send(stttest.Silence(300 * time.Millisecond)) // words are final after so much, the gap included
+				begin := time.Now()
+				c.heard(1, 6)
+				if took := time.Since(begin); took > 2*time.Second {
+					t.Errorf("the end took %v", took)
+				}
+				if got := second.Opened(); got != test.second {
+					t.Errorf("the second was opened %d times, want %d", got, test.second)
+				}
+			})
 		})
 	}
 }
@@ -276,105 +317,4 @@ func TestNoWordIsLostOrDoubled(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestLanguagesDecide(t *testing.T) {
-	german, all := named("german"), named("all")
-	german.Languages = []string{"de"}
-	r, err := failover.New(order(t, "german,all;fr:all;tlh:german"), failover.Options{}, german, all)
-	if err != nil {
-		t.Fatalf("New: %v", err)
-	}
-	tests := []struct {
-		language     string
-		supported    bool
-		german, all_ int // streams opened
-	}{
-		{"de", true, 1, 0},
-		{"en", true, 1, 1},
-		{"fr", true, 1, 2},
-		{"tlh", false, 1, 2},
-	}
-	for _, test := range tests {
-		if got := r.Supports(test.language); got != test.supported {
-			t.Errorf("Supports(%q) = %v, want %v", test.language, got, test.supported)
-		}
-		stream, err := r.Open(t.Context(), stt.Options{Language: test.language, SampleRate: stttest.Rate})
-		if test.supported && err != nil || !test.supported && stt.FailureOf(err) != stt.UnsupportedLanguage {
-			t.Errorf("Open(%q): %v", test.language, err)
-		}
-		if err == nil {
-			if err := stream.Close(); err != nil {
-				t.Errorf("Close: %v", err)
-			}
-		}
-		if german.Opened() != test.german || all.Opened() != test.all_ {
-			t.Errorf("%s: opened %d and %d, want %d and %d", test.language, german.Opened(), all.Opened(), test.german, test.all_)
-		}
-	}
-}
-
-func TestStreamKeepsToTheContract(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		stream, err := join(t, failover.Options{}, named("first")).Open(t.Context(), options)
-		if err != nil {
-			t.Fatalf("Open: %v", err)
-		}
-		ctx, cancel := timeout(t, time.Second)
-		defer cancel()
-		if _, err := stream.Recv(ctx); !errors.Is(err, ctx.Err()) || err == nil {
-			t.Errorf("Recv: %v, want %v", err, ctx.Err())
-		}
-		if err := stream.Send(t.Context(), stttest.Word(1)); err != nil {
-			t.Errorf("Send: %v", err)
-		}
-		if err := stream.CloseSend(t.Context()); err != nil {
-			t.Errorf("CloseSend: %v", err)
-		}
-		if err := stream.Send(t.Context(), stttest.Word(2)); err == nil {
-			t.Error("Send after CloseSend: no error")
-		}
-		r, err := stream.Recv(t.Context())
-		if err != nil || len(r.Words) != 1 || !r.Flushed {
-			t.Errorf("Recv: %+v, %v, want the word", r, err)
-		}
-		for range 2 {
-			if _, err := stream.Recv(t.Context()); !errors.Is(err, io.EOF) {
-				t.Errorf("Recv: %v, want %v", err, io.EOF)
-			}
-		}
-		if err := errors.Join(stream.Close(), stream.Close()); err != nil {
-			t.Errorf("Close: %v", err)
-		}
-	})
-}
-
-func TestCloseWhileBusy(t *testing.T) {
-	for _, fault := range []stttest.Fault{stttest.None, stttest.Stall, stttest.Mute} {
-		synctest.Test(t, func(t *testing.T) {
-			c := start(t, t.Context(), join(t, failover.Options{}, named("first", stttest.Plan{Fault: fault}), named("second")))
-			c.say(1, 2)
-			if err := c.stream.Close(); err != nil {
-				t.Errorf("Close: %v", err)
-			}
-			c.listening.Wait()
-			if !errors.Is(c.err, net.ErrClosed) {
-				t.Errorf("Recv: %v, want %v", c.err, net.ErrClosed)
-			}
-			if err := c.stream.Send(t.Context(), stttest.Word(1)); !errors.Is(err, net.ErrClosed) {
-				t.Errorf("Send: %v, want %v", err, net.ErrClosed)
-			}
-		})
-	}
-}
-
-func TestOpeningIsGivenUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := timeout(t, 500*time.Millisecond)
-		defer cancel()
-		_, err := join(t, failover.Options{}, named("first", stttest.Plan{Fault: stttest.Hang})).Open(ctx, options)
-		if failure := (*stt.Error)(nil); !errors.As(err, &failure) || !errors.Is(err, ctx.Err()) {
-			t.Errorf("Open: %v, want %v", err, ctx.Err())
-		}
-	})
 }

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// piece is how much audio goes to a recogniser at once, in bytes: 200 ms at 16 kHz.
-	piece = 6400
+	// piece is how much audio goes to a recogniser at once, in bytes: 100 ms at 16 kHz, as sessions send it.
+	piece = 3200
 	// lastWords is how long a stream that takes nothing any more has to say why, before the sending says it.
 	lastWords = time.Second
 	// proven is how long a stream has to last to have been a good one although nobody spoke.
@@ -29,8 +29,10 @@ type leg struct {
 	ctx      context.Context // ends when the leg isn't wanted any more
 	dismiss  context.CancelFunc
 
+	verdict func(error)
+
 	// Owned by the receiver.
-	verdict func(error) // nil once it was given
+	judged  bool
 	started time.Time
 	opened  bool
 	settled bool // it has made words final
@@ -82,12 +84,13 @@ func (s *stream) run(l *leg) {
 	opening, cancel := context.WithTimeout(l.ctx, s.limits.OpenLimit)
 	defer cancel()
 	stream, err := l.provider.Open(opening, s.options)
-	if err != nil {
-		s.emit(event{leg: l, err: err})
-		return
+	if err == nil {
+		s.emit(event{leg: l, opened: true})
+		err = s.relay(l, stream)
 	}
-	s.emit(event{leg: l, opened: true})
-	s.emit(event{leg: l, err: s.relay(l, stream)})
+	if !s.emit(event{leg: l, err: err}) {
+		l.verdict(errUnproven) // if there was none
+	}
 }
 
 // relay feeds the stream and takes its results. It gives the error that ended it.
@@ -123,11 +126,13 @@ func (s *stream) relay(l *leg, stream stt.Stream) error {
 	return err
 }
 
-// emit hands an event to the receiver, as long as the leg is wanted.
-func (s *stream) emit(e event) {
+// emit hands an event to the receiver, as long as the leg is wanted. It reports whether it was taken.
+func (s *stream) emit(e event) bool {
 	select {
 	case s.events <- e:
+		return true
 	case <-e.leg.ctx.Done():
+		return false
 	}
 }
 
@@ -178,15 +183,14 @@ func (s *stream) await(ctx context.Context, l *leg, buf []byte) (replay.Step, []
 	return replay.Wait, nil
 }
 
-// judge gives the verdict on a leg, once; a failure after a good one counts too.
+// judge gives the verdict on a leg; a failure after a good one counts too.
 func (l *leg) judge(err error) {
-	switch {
-	case l.verdict != nil:
-		l.verdict(err)
-		l.verdict = nil
-	case err != nil && !errors.Is(err, errUnproven):
+	if l.judged && err != nil {
 		l.provider.failed(err)
+		return
 	}
+	l.judged = true
+	l.verdict(err)
 }
 
 // healthy reports whether a leg that has failed was a good one before, so that its recogniser may be tried again.

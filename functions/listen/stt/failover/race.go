@@ -25,6 +25,9 @@ func (s *stream) take(e event) (stt.Result, bool) {
 	l := e.leg
 	switch {
 	case l != s.active && l != s.standby: // it isn't listened to any more
+		if e.err != nil {
+			l.verdict(errUnproven) // if there was none
+		}
 	case e.opened:
 		s.opened(l)
 	case e.err != nil:
@@ -60,7 +63,7 @@ func (s *stream) hear(l *leg, r stt.Result) (stt.Result, bool) {
 		switch {
 		case len(r.Words) > 0:
 			s.promote(stt.Fail(s.active.provider.label, stt.Silent, fmt.Errorf("nothing heard for %v", s.limits.Patience)))
-		case r.End+replay.Rounding >= l.goal:
+		case r.End+replay.Rounding >= l.goal && !s.ended(): // at the end of all, its own end tells
 			l.judge(nil)
 			s.answered(s.active)
 			s.seat(s.active, nil)
@@ -251,7 +254,6 @@ func (s *stream) next() *leg {
 func (s *stream) seat(active, standby *leg) {
 	for _, l := range []*leg{s.active, s.standby} {
 		if l != nil && l != active && l != standby {
-			l.judge(errUnproven)
 			l.dismiss()
 		}
 	}

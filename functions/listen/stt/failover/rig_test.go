@@ -114,6 +114,8 @@ func start(t testing.TB, ctx context.Context, r stt.Recognizer) *call {
 
 // listen takes results to the end, and checks that they are of one stream.
 func (c *call) listen(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Hour)
+	defer cancel()
 	var through time.Duration
 	for {
 		r, err := c.stream.Recv(ctx)

@@ -43,10 +43,12 @@ func start(t *testing.T, r *googlespeech.Recognizer) *call {
 }
 
 func (c *call) listen() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
 	var through time.Duration
 	last := time.Now()
 	for {
-		r, err := c.stream.Recv(context.Background())
+		r, err := c.stream.Recv(ctx)
 		c.mu.Lock()
 		if err != nil {
 			c.ended = err

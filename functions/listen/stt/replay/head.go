@@ -65,7 +65,7 @@ func (h *Head) Next(buf []byte) (Step, []byte) {
 	if h.at < t.begin {
 		return Behind, nil
 	}
-	end := t.end()
+	end := t.end
 	for _, mark := range t.marks {
 		if mark <= h.mark {
 			continue
@@ -78,7 +78,7 @@ func (h *Head) Next(buf []byte) (Step, []byte) {
 		break
 	}
 	if h.at < end {
-		n := copy(buf, t.pcm[h.at-t.begin:end-t.begin])
+		n := t.read(buf[:min(int64(len(buf)), end-h.at)], h.at)
 		h.at += int64(n)
 		return Send, buf[:n]
 	}

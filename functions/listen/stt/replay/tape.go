@@ -21,16 +21,21 @@ const (
 	Rounding = 100 * time.Millisecond
 )
 
-// bytesPerSample is that of 16 bit PCM.
-const bytesPerSample = 2
+const (
+	bytesPerSample = 2 // of 16 bit PCM
+	// blockSize is in which pieces memory is taken and given back: a quarter of a second at 16 kHz.
+	blockSize = 8 << 10
+)
 
 // Tape is the audio of one voice, 16 bit PCM, one channel, from the end of the last final on. Offsets count from the
 // first sample that was added. It can be used by one goroutine at a time, its heads included.
 type Tape struct {
-	rate    int64 // samples a second
-	limit   int   // bytes
-	pcm     []byte
-	begin   int64   // the offset of pcm[0], in bytes
+	rate    int64    // samples a second
+	limit   int64    // bytes
+	blocks  [][]byte // audio; all but the last are full
+	base    int64    // where blocks[0] begins, in bytes
+	begin   int64    // where what is kept begins, in or behind blocks[0]
+	end     int64
 	marks   []int64 // where Finalize was asked for and all isn't final yet, in bytes, rising
 	closed  bool
 	through int64         // the end of the last final, in bytes
@@ -40,21 +45,51 @@ type Tape struct {
 // NewTape makes a tape for audio of the rate, in Hz, that keeps no more than the limit.
 func NewTape(rate int, limit time.Duration) *Tape {
 	t := &Tape{rate: int64(rate)}
-	t.limit = int(t.bytes(limit))
+	t.limit = t.bytes(limit)
 	return t
 }
 
 // Add puts audio at the end. Over the limit the oldest is dropped.
 func (t *Tape) Add(pcm []byte) {
-	t.pcm = append(t.pcm, pcm...)
-	if over := len(t.pcm) - t.limit; over > 0 {
-		t.drop(over)
+	t.end += int64(len(pcm))
+	for len(pcm) > 0 {
+		last := len(t.blocks) - 1
+		if last < 0 || len(t.blocks[last]) == blockSize {
+			t.blocks = append(t.blocks, make([]byte, 0, blockSize))
+			last++
+		}
+		n := min(len(pcm), blockSize-len(t.blocks[last]))
+		t.blocks[last] = append(t.blocks[last], pcm[:n]...)
+		pcm = pcm[n:]
 	}
+	t.forget(t.end - t.limit)
+}
+
+// read copies audio from the offset on, and gives how much it was.
+func (t *Tape) read(buf []byte, from int64) int {
+	n := 0
+	at := int(from - t.base)
+	for i := at / blockSize; i < len(t.blocks) && n < len(buf); i++ {
+		n += copy(buf[n:], t.blocks[i][at%blockSize:])
+		at += blockSize - at%blockSize
+	}
+	return n
+}
+
+// forget drops what lies before the offset.
+func (t *Tape) forget(before int64) {
+	if before <= t.begin {
+		return
+	}
+	t.begin = before
+	n := min(int(t.begin-t.base)/blockSize, len(t.blocks))
+	t.blocks = slices.Delete(t.blocks, 0, n)
+	t.base += int64(n) * blockSize
 }
 
 // Finalize notes that all so far is to become final.
 func (t *Tape) Finalize() {
-	if end := t.end(); end > t.through && (len(t.marks) == 0 || t.marks[len(t.marks)-1] < end) {
+	if end := t.end; end > t.through && (len(t.marks) == 0 || t.marks[len(t.marks)-1] < end) {
 		t.marks = append(t.marks, end)
 	}
 }
@@ -66,14 +101,14 @@ func (t *Tape) Close() { t.closed = true }
 func (t *Tape) Closed() bool { return t.closed }
 
 // Length is the offset of the end.
-func (t *Tape) Length() time.Duration { return t.duration(t.end()) }
+func (t *Tape) Length() time.Duration { return t.duration(t.end) }
 
 // Open is how much audio at the end isn't final. Up to Rounding it may be no more than that.
-func (t *Tape) Open() time.Duration { return t.duration(t.end() - t.through) }
+func (t *Tape) Open() time.Duration { return t.duration(t.end - t.through) }
 
 // Settle takes a final that was placed on the tape: the audio up to its end isn't needed any more, but for the lead.
 func (t *Tape) Settle(final stt.Result) {
-	through := min(t.bytes(final.End), t.end())
+	through := min(t.bytes(final.End), t.end)
 	if final.Flushed {
 		// It covers all up to where Finalize was sent, whatever its end is rounded to.
 		for _, mark := range t.marks {
@@ -87,24 +122,8 @@ func (t *Tape) Settle(final stt.Result) {
 		t.said = max(t.said, final.Words[n-1].End)
 	}
 	t.marks = slices.DeleteFunc(t.marks, func(mark int64) bool { return mark <= t.through })
-	if unneeded := t.through - t.bytes(Lead) - t.begin; unneeded > 0 {
-		t.drop(int(unneeded))
-	}
+	t.forget(t.through - t.bytes(Lead))
 }
-
-// drop gives up bytes at the beginning, and their memory where it has become much more than is used.
-func (t *Tape) drop(n int) {
-	const spare = 32 << 10 // bytes
-	left := t.pcm[n:]
-	t.begin += int64(n)
-	if cap(t.pcm) > spare+4*len(left) {
-		t.pcm = append(make([]byte, 0, 2*len(left)), left...)
-		return
-	}
-	t.pcm = append(t.pcm[:0], left...)
-}
-
-func (t *Tape) end() int64 { return t.begin + int64(len(t.pcm)) }
 
 // bytes is where the sample at the offset begins; it takes back exactly what duration gave.
 func (t *Tape) bytes(offset time.Duration) int64 {
