@@ -212,6 +212,37 @@ func TestFinalizeIsAskedAgain(t *testing.T) {
 	})
 }
 
+// Whoever is slow for a while is heard again, and no word twice.
+func TestSlowForAWhile(t *testing.T) {
+	for _, delay := range []time.Duration{1300, 1500, 2500, 4000} { // ms
+		synctest.Test(t, func(t *testing.T) {
+			first, second := named("first"), named("second")
+			first.Delay, second.Delay = delay*time.Millisecond, delay*time.Millisecond
+			c := start(t, t.Context(), join(t, failover.Options{}, first, second))
+			c.say(1, 40)
+			c.heard(1, 40)
+		})
+	}
+}
+
+// Results that nobody takes are no silence.
+func TestResultsThatNobodyTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		second := named("second")
+		stream, err := join(t, failover.Options{}, named("first"), second).Open(t.Context(), options)
+		if err != nil {
+			t.Fatalf("Open: %v", err)
+		}
+		c := &call{t: t, stream: stream}
+		c.say(1, 20)
+		c.listening.Go(func() { c.listen(t.Context()) })
+		c.heard(1, 20)
+		if second.Opened() != 0 {
+			t.Error("the second was opened")
+		}
+	})
+}
+
 // A recogniser that says nothing about what holds no words isn't silent.
 func TestNothingToSayIsNoFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -153,8 +153,15 @@ func (s *stream) step(ctx context.Context) (stt.Result, bool, error) {
 		result, ok := s.take(e)
 		return result, ok, nil
 	case <-s.alarm.C:
-		s.check()
-		return stt.Result{}, false, nil
+		select {
+		case e := <-s.events: // it may be the answer, which waited for us
+			s.alarm.Reset(0)
+			result, ok := s.take(e)
+			return result, ok, nil
+		default:
+			s.check()
+			return stt.Result{}, false, nil
+		}
 	case <-ctx.Done():
 		return stt.Result{}, false, ctx.Err()
 	case <-s.life.Done():
