@@ -82,8 +82,8 @@ func (s *stream) newLeg(p *provider) (*leg, error) {
 func (s *stream) run(l *leg) {
 	defer l.dismiss()
 	opening, cancel := context.WithTimeout(l.ctx, s.limits.OpenLimit)
-	defer cancel()
 	stream, err := l.provider.Open(opening, s.options)
+	cancel()
 	if err == nil {
 		s.emit(event{leg: l, opened: true})
 		err = s.relay(l, stream)
