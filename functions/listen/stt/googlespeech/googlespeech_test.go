@@ -76,9 +76,13 @@ func TestNothingBecomesFinal(t *testing.T) {
 				return false, nil
 			}
 			begun := time.Now()
-			for i := 0; ; i++ {
+			defer func() {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				lasted = time.Since(begun)
+			}()
+			for {
 				if _, err := rpc.Recv(); err != nil {
-					lasted = time.Since(begun)
 					return true, err
 				}
 				interim := stt.Result{Words: []stt.Word{{Text: "hm"}}, End: time.Since(begun)}
@@ -93,6 +97,8 @@ func TestNothingBecomesFinal(t *testing.T) {
 			t.Errorf("Close: %v", err)
 		}
 		c.listening.Wait()
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if len(s.configs) != 2 || lasted < 4*time.Minute || lasted >= maxCall {
 			t.Errorf("%d calls, the first of %v; want the second before %v", len(s.configs), lasted, maxCall)
 		}
