@@ -5,6 +5,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"earshot.dev/functions/listen/stt/failover"
 	"earshot.dev/shared/auth"
 	"earshot.dev/shared/logging"
 	"earshot.dev/shared/redisclient"
@@ -19,11 +20,27 @@ type config struct {
 
 	ProjectID string `env:"PROJECT_ID,required"`
 
-	DeepgramURL    string `env:"DEEPGRAM_URL" envDefault:"wss://api.deepgram.com/v1/listen"`
-	DeepgramAPIKey string `env:"DEEPGRAM_API_KEY,required"`
-	DeepgramModel  string `env:"DEEPGRAM_MODEL" envDefault:"nova-3"`
+	// Recognizers says which are tried, the most wanted first, by language: failover.Order has the format.
+	Recognizers failover.Order `env:"RECOGNIZERS" envDefault:"deepgram"`
+
+	// DeepgramURLs are servers that speak Deepgram's protocol, with commas between, the most wanted first.
+	DeepgramURLs   []string `env:"DEEPGRAM_URL" envDefault:"wss://api.deepgram.com/v1/listen"`
+	DeepgramAPIKey string   `env:"DEEPGRAM_API_KEY"` // required where deepgram is one of the recognisers
+	DeepgramModel  string   `env:"DEEPGRAM_MODEL" envDefault:"nova-3"`
 	// DeepgramLanguages are those that the model understands, with commas between; empty: those of Nova-3.
 	DeepgramLanguages []string `env:"DEEPGRAM_LANGUAGES"`
+
+	// GoogleSpeech is used where google is one of the recognisers.
+	GoogleSpeech struct {
+		Location   string `env:"LOCATION" envDefault:"global"`
+		Recognizer string `env:"RECOGNIZER" envDefault:"_"`
+		Model      string `env:"MODEL" envDefault:"long"`
+		// Languages are those that the model understands there, with commas between; empty: those of long in global.
+		Languages []string `env:"LANGUAGES"`
+		// Multi are the languages of a conversation in several; empty: auto where the model has that.
+		Multi       []string `env:"MULTI"`
+		Diarization bool     `env:"DIARIZATION"` // the model must be able to tell speakers apart in streams
+	} `envPrefix:"GOOGLE_SPEECH_"`
 
 	Limits limits
 }

@@ -15,7 +15,6 @@ import (
 	"cloud.google.com/go/pubsub/v2"
 
 	"earshot.dev/functions/listen/session"
-	"earshot.dev/functions/listen/stt/deepgram"
 	"earshot.dev/shared/auth"
 	"earshot.dev/shared/cache"
 	"earshot.dev/shared/logging"
@@ -56,9 +55,7 @@ func run(ctx context.Context) (err error) {
 	}
 	profiles := cache.New(rdb, cache.Options{Name: "profile", Version: 1, LocalTTL: 10 * time.Second}, db.Profile)
 	months := cache.New(rdb, cache.Options{Name: "month", Version: 1, TTL: time.Minute}, monthOf(db.MonthUsage))
-	recognizer, err := deepgram.New(deepgram.Config{
-		URL: cfg.DeepgramURL, Key: cfg.DeepgramAPIKey, Model: cfg.DeepgramModel, Languages: cfg.DeepgramLanguages,
-	})
+	recognizer, closeRecognizer, err := openRecognizer(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -66,7 +63,7 @@ func run(ctx context.Context) (err error) {
 		profiles.Close()
 		months.Close()
 		events.Close()
-		err = errors.Join(err, rdb.Close(), topics.Close(), db.Close())
+		err = errors.Join(err, closeRecognizer(), rdb.Close(), topics.Close(), db.Close())
 	}()
 
 	sessions := session.NewRegistry(cfg.Limits.Sessions, cfg.Limits.UserSessions)

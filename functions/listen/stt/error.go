@@ -2,6 +2,8 @@ package stt
 
 import (
 	"errors"
+	"fmt"
+	"io"
 
 	"earshot.dev/shared/fault"
 )
@@ -50,8 +52,12 @@ type Error struct {
 	Err        error // a *fault.Error around what happened
 }
 
-// Fail is the Error of a recogniser for what happened; err must not be nil.
+// Fail is the Error of a recogniser for what happened; err must not be nil. Where it holds io.EOF, as the error of a
+// connection does that was cut, the Error holds io.ErrUnexpectedEOF instead: no failure passes for the end of a stream.
 func Fail(recognizer string, failure Failure, err error) *Error {
+	if errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w (%v)", io.ErrUnexpectedEOF, err) //nolint:errorlint // it must not be found
+	}
 	if int(failure) >= len(failures) {
 		failure = Unavailable
 	}

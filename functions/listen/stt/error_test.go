@@ -52,6 +52,13 @@ func TestFailureOfAnythingElseIsUnavailable(t *testing.T) {
 	}
 }
 
+func TestFailureIsNoEnd(t *testing.T) {
+	err := stt.Fail("echo", stt.Unavailable, fmt.Errorf("read frame: %w", io.EOF))
+	if errors.Is(err, io.EOF) || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("%v passes for the end of a stream", err)
+	}
+}
+
 func TestErrorSaysWhoAndWhy(t *testing.T) {
 	err := stt.Fail("echo", stt.Credentials, errors.New("HTTP 401"))
 	if got, want := err.Error(), "credentials: echo: HTTP 401"; got != want {

@@ -31,9 +31,10 @@ type stream struct {
 	ended chan struct{} // closed by read when it returns, after it has set err
 	err   error         // why there are no more results; valid once ended is closed
 
-	mu   sync.Mutex
-	live liveness
-	gone bool // watch has given up on the server
+	mu      sync.Mutex
+	live    liveness
+	gone    bool // the server has been given up
+	pinging bool // a ping is under way
 }
 
 func newStream(conn *websocket.Conn, rate int, silence time.Duration) *stream {
@@ -216,6 +217,32 @@ func (s *stream) reason(err error, farewell bool) error {
 	return broken(err)
 }
 
+// ping asks whether there is still somebody at the other end, where nothing else would tell: a connection that leads
+// nowhere takes what is sent for minutes. It is given up if there is no answer.
+func (s *stream) ping() {
+	late := time.AfterFunc(s.live.limit, s.giveUp)
+	defer late.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*s.live.limit) // giveUp comes before
+	defer cancel()
+	// Without a connection there is nothing to ask, and Recv tells.
+	_ = s.conn.Ping(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pinging = false
+}
+
+// giveUp ends the connection because there is no answer to a ping.
+func (s *stream) giveUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.results) == cap(s.results) {
+		return // they aren't taken, so pongs aren't read
+	}
+	s.gone = true
+	// What matters is that read returns.
+	_ = s.conn.CloseNow()
+}
+
 // watch keeps the connection alive until it ends, or ends it if the server has gone silent.
 func (s *stream) watch() {
 	ticker := time.NewTicker(max(min(keepAliveAfter, s.live.limit)/4, 10*time.Millisecond))
@@ -231,10 +258,14 @@ func (s *stream) watch() {
 		if len(s.results) == cap(s.results) {
 			s.live.heard(now) // the results aren't taken: it is we who don't listen
 		}
-		s.gone = s.live.silent(now)
+		s.gone = s.gone || s.live.silent(now)
 		gone, idle := s.gone, s.live.idle(now)
 		if idle {
 			s.live.sent = now
+			if !s.pinging && !gone {
+				s.pinging = true
+				s.running.Go(s.ping)
+			}
 		}
 		s.mu.Unlock()
 		if gone {
@@ -249,7 +280,7 @@ func (s *stream) watch() {
 }
 
 func (s *stream) keepAlive() {
-	ctx, cancel := context.WithTimeout(context.Background(), s.live.limit)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*s.live.limit) // the ping beside it gives up before
 	defer cancel()
 	// A write that fails or stalls ends the connection, and Recv tells.
 	_ = s.conn.Write(ctx, websocket.MessageText, []byte(keepAlive))
