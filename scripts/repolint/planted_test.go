@@ -108,12 +108,15 @@ import "earshot.dev/shared/firestoretest/index"
 package e2e
 import "earshot.dev/shared/firestoretest"
 `},
-	{"cgo is for the local run", "owners", `
+	{"cgo is for the local run and for codecs", "owners", `
 -- scripts/local/sphinx/sphinx.go --
 package sphinx
 import "C"
--- functions/listen/audio/opus.go --
+-- functions/listen/audio/lc3.go --
 package audio
+import "C"
+-- functions/listen/vad/gate.go --
+package vad
 import "C" // want
 `},
 	{"one file of a package has its comment", "package comment", `

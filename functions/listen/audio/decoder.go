@@ -1,4 +1,16 @@
 // Package audio turns what devices send, in whichever codec, into 16 kHz mono PCM.
+//
+// PCM and Opus are decoded in Go. AAC and LC3, for which there is no Go module to be had, are decoded by C libraries,
+// each behind a build tag; without it NewDecoder refuses the codec as ErrUnsupported:
+//
+//	tag  library     Debian has it as                and for the tests
+//	aac  libavcodec  libavcodec-dev, libavcodec59    faad
+//	lc3  liblc3      liblc3-dev, liblc3-0            liblc3-tools
+//
+//	go test -tags 'aac lc3' ./functions/listen/audio
+//
+// Both need cgo, and the library where the binary runs. liblc3 is under the Apache licence; libavcodec is under the
+// LGPL, or the GPL as Debian builds it.
 package audio
 
 import (
@@ -28,6 +40,8 @@ const (
 	PCM16     Codec = "pcm16"      // signed 16 bit, little endian
 	Opus      Codec = "opus"       // RFC 6716, in packets of 10 ms
 	OpusFS320 Codec = "opus_fs320" // the same, in packets of 20 ms
+	AAC       Codec = "aac"        // ISO/IEC 13818-7, in ADTS frames; with the build tag aac
+	LC3FS1030 Codec = "lc3_fs1030" // 10 ms in 30 bytes, at 16 kHz; with the build tag lc3
 )
 
 // Decoder decodes one stream of packets to 16 kHz mono. It is for one goroutine.
@@ -43,8 +57,8 @@ type source interface {
 	decode(dst []int16, packet []byte) ([]int16, error)
 }
 
-// NewDecoder makes a decoder of codec at sampleRate Hz. The rate matters to PCM alone: an Opus packet decodes to
-// any rate, whichever it was recorded at. What can't be decoded is an ErrUnsupported, whose text says what it
+// NewDecoder makes a decoder of codec at sampleRate Hz. The rate matters to PCM alone: packets of the
+// other codecs are decoded to 16 kHz whatever is said here. What can't be decoded is an ErrUnsupported, whose text says what it
 // is; it is fit to be told to the client.
 func NewDecoder(codec Codec, sampleRate int) (*Decoder, error) {
 	switch codec {
@@ -52,14 +66,22 @@ func NewDecoder(codec Codec, sampleRate int) (*Decoder, error) {
 		return newPCMDecoder(codec, sampleRate)
 	case Opus, OpusFS320:
 		// Devices are free to send any packet length; the codec's name only says what is usual.
-		source, err := newOpusSource()
-		if err != nil {
-			return nil, err
-		}
-		return &Decoder{source: source}, nil
+		return newDecoder(newOpusSource())
+	case AAC:
+		return newDecoder(newAACSource())
+	case LC3FS1030:
+		return newDecoder(newLC3Source())
 	}
-	return nil, fmt.Errorf("%w: codec %.16q at %d Hz, not one of %s, %s, %s, %s",
-		ErrUnsupported, codec, sampleRate, PCM8, PCM16, Opus, OpusFS320)
+	return nil, fmt.Errorf("%w: codec %.16q at %d Hz, not one of %s, %s, %s, %s, %s, %s",
+		ErrUnsupported, codec, sampleRate, PCM8, PCM16, Opus, OpusFS320, AAC, LC3FS1030)
+}
+
+// newDecoder is of a source that gives 16 kHz by itself.
+func newDecoder(s source, err error) (*Decoder, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &Decoder{source: s}, nil
 }
 
 func newPCMDecoder(codec Codec, sampleRate int) (*Decoder, error) {

@@ -3,6 +3,8 @@ package audio_test
 import (
 	"encoding/binary"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -17,9 +19,9 @@ func TestNewDecoderRefusesWhatItCantDecode(t *testing.T) {
 		rate  int
 		want  string
 	}{
-		{"flac", 16000, `unsupported audio: codec "flac" at 16000 Hz, not one of pcm8, pcm16, opus, opus_fs320`},
-		{"", 8000, `unsupported audio: codec "" at 8000 Hz, not one of pcm8, pcm16, opus, opus_fs320`},
-		{"PCM16", 8000, `unsupported audio: codec "PCM16" at 8000 Hz, not one of pcm8, pcm16, opus, opus_fs320`},
+		{"flac", 16000, `unsupported audio: codec "flac" at 16000 Hz, not one of pcm8, pcm16, opus, opus_fs320, aac, lc3_fs1030`},
+		{"", 8000, `unsupported audio: codec "" at 8000 Hz, not one of pcm8, pcm16, opus, opus_fs320, aac, lc3_fs1030`},
+		{"PCM16", 8000, `unsupported audio: codec "PCM16" at 8000 Hz, not one of pcm8, pcm16, opus, opus_fs320, aac, lc3_fs1030`},
 		{audio.PCM16, 96000, "unsupported audio: pcm16 at 96000 Hz, not one of " +
 			"8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000"},
 		{audio.PCM8, 0, "unsupported audio: pcm8 at 0 Hz, not one of " +
@@ -36,6 +38,22 @@ func TestNewDecoderRefusesWhatItCantDecode(t *testing.T) {
 		}
 		if room := 123; len(err.Error()) > room { // RFC 6455, section 5.5
 			t.Errorf("NewDecoder(%q, %d): text has %d bytes, a close reason has room for %d", tt.codec, tt.rate, len(err.Error()), room)
+		}
+	}
+}
+
+// A codec whose build tag is off is refused as one that can't be decoded, and the text says why.
+func TestBuildWithoutACodec(t *testing.T) {
+	for codec, want := range map[audio.Codec]string{
+		audio.AAC:       "unsupported audio: this build has no aac decoder",
+		audio.LC3FS1030: "unsupported audio: this build has no lc3 decoder",
+	} {
+		_, err := audio.NewDecoder(codec, 16000)
+		if err == nil {
+			continue // the tag is on, and what it brings has tests of its own
+		}
+		if !errors.Is(err, audio.ErrUnsupported) || err.Error() != want {
+			t.Errorf("%s: got %v, want %q", codec, err, want)
 		}
 	}
 }
@@ -196,13 +214,60 @@ func packets(t testing.TB) []stream {
 		s.packets = pcmPackets(pcm, s.rate/50, wide)
 		streams = append(streams, s)
 	}
-	return append(streams,
+	streams = append(streams,
 		stream{"opus/silk10", audio.Opus, 16000, speech(t, "silk10.opus")},
 		stream{"opus/silk20", audio.OpusFS320, 16000, speech(t, "silk20.opus")},
 		stream{"opus/hybrid20", audio.OpusFS320, 16000, speech(t, "hybrid20.opus")},
 		stream{"opus/celt10", audio.Opus, 16000, speech(t, "celt10.opus")},
 		stream{"opus/celt20", audio.OpusFS320, 16000, speech(t, "celt20.opus")},
 	)
+	for _, s := range tagged(t) {
+		if _, err := audio.NewDecoder(s.codec, s.rate); !errors.Is(err, audio.ErrUnsupported) {
+			streams = append(streams, s)
+		}
+	}
+	return streams
+}
+
+// tagged are the codecs that need a build tag.
+func tagged(t testing.TB) []stream {
+	return []stream{
+		{"aac/mono16", audio.AAC, 16000, adts(t, "mono16.aac")},
+		{"aac/stereo44", audio.AAC, 16000, adts(t, "stereo44.aac")},
+		{"lc3/mono16", audio.LC3FS1030, 16000, lc3Packets(t)},
+	}
+}
+
+// adts reads the frames of a file in testdata.
+func adts(t testing.TB, name string) [][]byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var frames [][]byte
+	for len(data) > 0 {
+		n := int(data[3]&3)<<11 | int(data[4])<<3 | int(data[5])>>5
+		frames = append(frames, data[:n])
+		data = data[n:]
+	}
+	return frames
+}
+
+// lc3Packets reads the packets of the file in testdata: a header of 18 bytes, then each with its length in two.
+func lc3Packets(t testing.TB) [][]byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", "mono16.lc3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packets [][]byte
+	for data = data[18:]; len(data) > 0; {
+		n := 2 + int(binary.LittleEndian.Uint16(data))
+		packets = append(packets, data[2:n])
+		data = data[n:]
+	}
+	return packets
 }
 
 // pcmPackets cuts samples into packets of size samples; the rest that fills no packet is left out.
