@@ -93,7 +93,7 @@ func unpack(image v1.Image, folder string) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()             // only its name is held open
 	if err := os.Chmod(folder, 0o755); err != nil { // others than who made it have to get in
 		return err
 	}
@@ -142,7 +142,7 @@ func static(binary string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	for _, part := range f.Progs {
 		if part.Type == elf.PT_INTERP {
 			return errors.New("the binary is linked dynamically")

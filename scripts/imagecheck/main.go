@@ -96,7 +96,7 @@ func serveRegistry(ctx context.Context) (host string, stop func(), err error) {
 	go func() { served <- srv.Serve(listener) }()
 	return listener.Addr().String(), func() {
 		_ = srv.Close() // nobody is left to ask it
-		<-served
+		_ = <-served    // http.ErrServerClosed
 	}, nil
 }
 
@@ -130,7 +130,7 @@ func check(ctx context.Context, repository, function string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(root)
+	defer func() { _ = os.RemoveAll(root) }() // below the folder for what is temporary
 	if err := unpack(image, root); err != nil {
 		return "", fmt.Errorf("unpack: %w", err)
 	}

@@ -3,6 +3,7 @@ package infralint
 import (
 	"go/ast"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -35,6 +36,8 @@ func checkIndexes(s system) []string {
 	return differ("the index", want, got)
 }
 
+var quoted = regexp.MustCompile(`"[^"]*"`)
+
 // No collection of the store is indexed but for those.
 func checkUnindexed(s system) []string {
 	want, got := map[string]bool{}, map[string]bool{}
@@ -54,10 +57,9 @@ func checkUnindexed(s system) []string {
 	if !ok || b.value("field") != "*" || len(b.all("index_config")) != 1 || len(b.all("index_config", "indexes")) != 0 {
 		return []string{"infra/firestore.tf: no resource takes the indexes off all fields"}
 	}
-	for name := range strings.FieldsFuncSeq(b.value("for_each"), func(r rune) bool { return !(r == '_' || 'a' <= r && r <= 'z') }) {
-		got[name] = true
+	for _, name := range quoted.FindAllString(b.value("for_each"), -1) {
+		got[strings.Trim(name, `"`)] = true
 	}
-	delete(got, "toset")
 	return differ("the collection", want, got)
 }
 
@@ -106,7 +108,8 @@ func TestIndexes(t *testing.T) {
 		{"equality", query{"c", false, []clause{{"a", equal, false}}}, []string{"c COLLECTION a ASCENDING"}},
 		{"equality and order", query{"c", false, []clause{{"a", equal, false}, {"b", descending, false}}}, []string{"c COLLECTION a ASCENDING b DESCENDING"}},
 		{
-			"all of it optional", query{"c", false, []clause{{"a", equal, true}, {"b", interval, true}}},
+			"all of it optional",
+			query{"c", false, []clause{{"a", equal, true}, {"b", interval, true}}},
 			[]string{"c COLLECTION a ASCENDING", "c COLLECTION a ASCENDING b ASCENDING", "c COLLECTION b ASCENDING"},
 		},
 	} {

@@ -2,6 +2,7 @@ package infralint
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -10,11 +11,15 @@ import (
 
 // planted are changes of one side alone. In the file, old becomes new, everywhere; the rule then says what is wrong.
 var planted = []struct{ name, rule, file, old, new, want string }{
-	{"a config requires more", "environment", "functions/usage/config.go",
+	{
+		"a config requires more", "environment", "functions/usage/config.go",
 		"ProjectID string `env:\"PROJECT_ID,required\"`", "ProjectID string `env:\"PROJECT_ID,required\"`\n\tShard int `env:\"SHARD,required\"`",
-		"usage: doesn't set SHARD"},
-	{"a shared config requires more", "environment", "shared/redisclient/redisclient.go",
-		`env:"REDIS_CA"`, `env:"REDIS_CA_FILE,required"`, "finalize: doesn't set REDIS_CA_FILE"},
+		"usage: doesn't set SHARD",
+	},
+	{
+		"a shared config requires more", "environment", "shared/redisclient/redisclient.go",
+		`env:"REDIS_CA"`, `env:"REDIS_CA_FILE,required"`, "finalize: doesn't set REDIS_CA_FILE",
+	},
 	{"a variable is not set", "environment", "infra/sweep.tf", `"PUSH_ACCOUNT"`, `"PUSH_ACOUNT"`, "sweep: doesn't set PUSH_ACCOUNT"},
 	{"a variable that nobody reads", "environment", "infra/listen.tf", `"MAX_SESSIONS"`, `"MAX_SESSION"`, "sets MAX_SESSION, "},
 	{"what Cloud Run sets itself", "environment", "infra/usage.tf", `"GOOGLE_CLOUD_PROJECT"`, `"K_REVISION"`, "sets K_REVISION"},
@@ -24,8 +29,10 @@ var planted = []struct{ name, rule, file, old, new, want string }{
 	{"a service of another's account", "services", "infra/usage.tf", "google_service_account.usage.email", "google_service_account.sweep.email", `runs as "sweep"`},
 	{"another number of sessions", "capacity", "infra/listen.tf", "max_instance_request_concurrency = local.listen_sessions", "max_instance_request_concurrency = 80", "is sent 80"},
 	{"CPU between requests", "capacity", "infra/listen.tf", "cpu_idle          = false", "cpu_idle          = true", "cpu_idle"},
-	{"a new type of event", "topics", "shared/event/event.go", `UsageRecorded         = "usage.recorded.v1"`,
-		"UsageRecorded = \"usage.recorded.v1\"\n\tAudioStored = \"audio.stored.v1\"", "the code needs the topic audio-stored"},
+	{
+		"a new type of event", "topics", "shared/event/event.go", `UsageRecorded         = "usage.recorded.v1"`,
+		"UsageRecorded = \"usage.recorded.v1\"\n\tAudioStored = \"audio.stored.v1\"", "the code needs the topic audio-stored",
+	},
 	{"a topic of another name", "topics", "infra/pubsub.tf", `"usage-recorded"`, `"usage-recorded-v1"`, "infra/ has the topic usage-recorded-v1"},
 	{"an event taken by another function", "subscriptions", "functions/usage/main.go", "event.UsageRecorded:", "event.TranscriptAppended:", "transcript-appended-usage"},
 	{"a subscription of another topic", "subscriptions", "infra/usage.tf", "google_pubsub_topic.usage_recorded.id", "google_pubsub_topic.dead_letter.id", "usage-recorded-usage of usage-recorded"},
@@ -33,14 +40,18 @@ var planted = []struct{ name, rule, file, old, new, want string }{
 	{"Pub/Sub may not move dead letters", "subscriptions", "infra/finalize.tf", "roles/pubsub.subscriber", "roles/pubsub.viewer", "may not take from it"},
 	{"a token for another", "pushes", "infra/usage.tf", `audience              = "earshot-usage"`, `audience              = "earshot-sweep"`, `calls for "earshot-sweep"`},
 	{"a token of another", "pushes", "infra/sweep.tf", "service_account_email = google_service_account.scheduler.email", "service_account_email = google_service_account.push.email", "doesn't let in"},
-	{"a function publishes what it may not", "grants", "functions/listen/session/save.go", "event.OfConversation(event.ConversationEnded", "event.OfConversation(event.ConversationFinalized",
-		"needs the grant roles/pubsub.publisher for google_service_account.listen on google_pubsub_topic.conversation_finalized"},
+	{
+		"a function publishes what it may not", "grants", "functions/listen/session/save.go", "event.OfConversation(event.ConversationEnded", "event.OfConversation(event.ConversationFinalized",
+		"needs the grant roles/pubsub.publisher for google_service_account.listen on google_pubsub_topic.conversation_finalized",
+	},
 	{"a grant too many", "grants", "infra/usage.tf", "roles/datastore.user", "roles/datastore.owner", "infra/ has the grant roles/datastore.owner for google_service_account.usage"},
 	{"a grant of a kind without a rule", "grants", "infra/usage.tf", "google_project_iam_member", "google_project_iam_binding", "there is no rule"},
 	{"a service that everybody may call", "grants", "infra/usage.tf", "google_service_account.push.member", `"allUsers"`, "roles/run.invoker for allUsers"},
 	{"a query by another field", "indexes", "shared/store/due.go", `"expires_at"`, `"finished_at"`, "needs the index conversations COLLECTION_GROUP finished_at ASCENDING"},
-	{"a query with another condition", "indexes", "shared/store/due.go", `all.Where("expires_at"`, `all.Where("status", "==", "live").Where("expires_at"`,
-		"conversations COLLECTION_GROUP status ASCENDING expires_at ASCENDING"},
+	{
+		"a query with another condition", "indexes", "shared/store/due.go", `all.Where("expires_at"`, `all.Where("status", "==", "live").Where("expires_at"`,
+		"conversations COLLECTION_GROUP status ASCENDING expires_at ASCENDING",
+	},
 	{"an index that nobody asks by", "indexes", "infra/firestore.tf", `"pending.since"`, `"claim.until"`, "infra/ has the index conversations COLLECTION_GROUP claim.until"},
 	{"a new collection", "unindexed", "shared/store/settings.go", `"webhooks"`, `"hooks"`, "the code needs the collection hooks"},
 	{"a time to live", "time to live", "infra/firestore.tf", "ttl_config {}", "", "deliveries expires_at"},
@@ -57,9 +68,7 @@ func TestPlanted(t *testing.T) {
 	for _, tt := range planted {
 		t.Run(tt.name, func(t *testing.T) {
 			changed := fstest.MapFS{}
-			for name, file := range tree {
-				changed[name] = file
-			}
+			maps.Copy(changed, tree)
 			text := string(tree[tt.file].Data)
 			if !strings.Contains(text, tt.old) {
 				t.Fatalf("%s has no %q: the change can't be made", tt.file, tt.old)
