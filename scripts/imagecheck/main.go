@@ -92,11 +92,14 @@ func serveRegistry(ctx context.Context) (host string, stop func(), err error) {
 		Handler:           registry.New(registry.Logger(log.New(io.Discard, "", 0))),
 		ReadHeaderTimeout: time.Minute,
 	}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(listener) }()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = srv.Serve(listener) // http.ErrServerClosed, or the build finds nobody
+	}()
 	return listener.Addr().String(), func() {
 		_ = srv.Close() // nobody is left to ask it
-		_ = <-served    // http.ErrServerClosed
+		<-served
 	}, nil
 }
 
