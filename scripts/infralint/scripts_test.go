@@ -24,11 +24,11 @@ done <"$FAKE/answers"
 `
 
 // A sandbox is a copy of what scripts/deploy and scripts/release read, with fakes for what they call.
-type sandbox struct{ dir string }
+type sandbox struct{ dir, key, says string }
 
 func newSandbox(t *testing.T, answers ...string) sandbox {
 	t.Helper()
-	s := sandbox{t.TempDir()}
+	s := sandbox{t.TempDir(), "k3y", "p2"}
 	for _, name := range []string{"gcloud", "tofu", "curl"} {
 		s.write(t, "bin/"+name, fake, 0o755)
 	}
@@ -63,10 +63,17 @@ func (s sandbox) write(t *testing.T, name, text string, mode os.FileMode) {
 func (s sandbox) run(t *testing.T, script string, arguments ...string) (string, bool) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), filepath.Join(s.dir, script), arguments...)
-	cmd.Env = append(os.Environ(), "PATH="+s.dir+"/bin:"+os.Getenv("PATH"), "FAKE="+s.dir, "DEEPGRAM_API_KEY=k3y")
+	cmd.Env = append(os.Environ(), "PATH="+s.dir+"/bin:"+os.Getenv("PATH"), "FAKE="+s.dir, "DEEPGRAM_API_KEY="+s.key)
+	s.write(t, "stdin", s.says+"\n", 0o600)
+	stdin, err := os.Open(filepath.Join(s.dir, "stdin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stdin.Close() }() // it is only read
+	cmd.Stdin = stdin
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
-	err := cmd.Run()
+	err = cmd.Run()
 	return output.String(), err == nil
 }
 
@@ -149,7 +156,7 @@ func TestDeploy(t *testing.T) {
 		{"destroy", present, []string{"--destroy", "--yes"}, []string{
 			"tofu -chdir=infra init", "tofu -chdir=infra apply", "tofu -chdir=infra destroy",
 		}},
-		{"destroy, and nobody says yes", present, []string{"--destroy"}, nil},
+		{"destroy, and another name is typed", present, []string{"--destroy"}, nil},
 		{"dry run of the first time", absent, []string{"--dry-run"}, nil},
 		{"dry run of a release", present, []string{"--release", "--dry-run"}, nil},
 		{"dry run of destroying", present, []string{"--destroy", "--dry-run"}, nil},
@@ -157,7 +164,7 @@ func TestDeploy(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSandbox(t, append(tt.answers, ready...)...)
 			output, ok := s.run(t, "scripts/deploy", tt.flags...)
-			if declined := strings.Contains(tt.name, "nobody"); ok == declined {
+			if declined := strings.Contains(tt.name, "another name"); ok == declined {
 				t.Errorf("got success %v:\n%s", ok, output)
 			}
 			if got := s.calls(t); !begin(got, tt.want) {
@@ -170,6 +177,29 @@ func TestDeploy(t *testing.T) {
 				t.Errorf("the key is in an argument or in the output (%v)", err)
 			}
 		})
+	}
+}
+
+// Whoever types the project's name means it.
+func TestDestroy(t *testing.T) {
+	s := newSandbox(t, ready...)
+	s.says = "p1"
+	want := []string{"tofu -chdir=infra init", "tofu -chdir=infra apply", "tofu -chdir=infra destroy"}
+	if output, ok := s.run(t, "scripts/deploy", "--destroy"); !ok || !begin(s.calls(t), want) {
+		t.Errorf("got success %v and the calls %q:\n%s", ok, s.calls(t), output)
+	}
+}
+
+// Without the recogniser's key there is no first deployment, and there may be a second.
+func TestDeployWithoutKey(t *testing.T) {
+	s := newSandbox(t, append([]string{"gcloud secrets versions list|0|"}, ready...)...)
+	s.key = ""
+	if output, ok := s.run(t, "scripts/deploy", "--yes"); ok || len(s.calls(t)) > 0 || !strings.Contains(output, "DEEPGRAM_API_KEY") {
+		t.Errorf("got success %v, %q", ok, output)
+	}
+	s.write(t, "answers", strings.Join(append(ready, "gcloud secrets versions list|0|1\\n"), "\n")+"\n", 0o600)
+	if output, ok := s.run(t, "scripts/deploy", "--yes"); !ok {
+		t.Error(output)
 	}
 }
 
