@@ -3,6 +3,7 @@ package redisclient
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 
@@ -15,6 +16,7 @@ import (
 // Config is where Redis is.
 type Config struct {
 	URL string `env:"REDIS_URL,required"` // redis://[user:password@]host:port or rediss:// for TLS
+	CA  string `env:"REDIS_CA"`           // PEM: who signs the certificate with TLS; empty: those whom the system trusts
 }
 
 // Open gives a client; it connects when it is used. A context's deadline ends a call, so that a Redis that is
@@ -23,6 +25,12 @@ func Open(cfg Config) (*redis.Client, error) {
 	options, err := redis.ParseURL(cfg.URL)
 	if err != nil {
 		return nil, fault.Newf(fault.Internal, "open redis", "REDIS_URL can't be read") // it may hold a password
+	}
+	if cfg.CA != "" && options.TLSConfig != nil {
+		options.TLSConfig.RootCAs = x509.NewCertPool()
+		if !options.TLSConfig.RootCAs.AppendCertsFromPEM([]byte(cfg.CA)) {
+			return nil, fault.Newf(fault.Internal, "open redis", "REDIS_CA holds no certificate")
+		}
 	}
 	options.ContextTimeoutEnabled = true
 	redis.SetLogger(murmur{}) // the library has one logger for all clients

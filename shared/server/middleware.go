@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 
@@ -9,14 +10,15 @@ import (
 	"earshot.dev/shared/logging"
 )
 
-// health answers /healthz with 200. While the server drains nobody is answered: Cloud Run sends a stopping instance
+// health answers /healthz with 200 and the version. While the server drains nobody is answered: Cloud Run sends a stopping instance
 // nothing new, and to any other prober a connection refused says the same as a 503. It is for probes: who asks from
 // outside gets a 404 of Google's front end, which keeps some paths that end in z to itself.
 // https://cloud.google.com/run/docs/known-issues#ah
 func health(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/healthz" {
-			w.WriteHeader(http.StatusOK)
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			_, _ = io.WriteString(w, version) // a prober that has gone needs no answer
 			return
 		}
 		next.ServeHTTP(w, r)

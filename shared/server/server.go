@@ -30,6 +30,9 @@ const (
 	eventPanicked = "request_panicked"
 )
 
+// version is that of the binary, as it is logged and /healthz says. The linker sets it: see .ko.yaml.
+var version = "devel"
+
 // Config is where a service listens.
 type Config struct {
 	Port int `env:"PORT" envDefault:"8080"` // 0: any that is free
@@ -45,7 +48,7 @@ func Run(ctx context.Context, cfg Config, handler http.Handler, drain ...func(co
 	return Serve(ctx, listener, handler, drain...)
 }
 
-// Serve answers with handler, and /healthz itself, until ctx ends. Then it drains: it accepts no more, calls the
+// Serve answers with handler, and /healthz itself with the version, until ctx ends. Then it drains: it accepts no more, calls the
 // drain functions, all at once, with a context of 8 s, and waits as long for the requests that are under way. What
 // still runs then has its context cancelled, and a second later its connection closed, which is an error, as is one of
 // a drain function. If the listener fails, it drains as well. It closes the listener in any case.
@@ -72,7 +75,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, dra
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(listener) }()
-	logging.From(ctx).InfoContext(ctx, eventServing, "address", listener.Addr().String())
+	logging.From(ctx).InfoContext(ctx, eventServing, "address", listener.Addr().String(), "version", version)
 
 	var failure error
 	select {

@@ -68,8 +68,8 @@ var patient = limits{10 * time.Second, 10 * time.Second}
 
 func TestHealth(t *testing.T) {
 	s := start(t, http.NotFoundHandler(), patient)
-	if status, _, err := get(t.Context(), s.url+"/healthz"); status != http.StatusOK {
-		t.Errorf("got %d, %v, want 200", status, err)
+	if status, body, err := get(t.Context(), s.url+"/healthz"); status != http.StatusOK || body != version {
+		t.Errorf("got %d, %q, %v, want 200 and the version %q", status, body, err, version)
 	}
 	if status, _, err := get(t.Context(), s.url+"/"); status != http.StatusNotFound {
 		t.Errorf("got %d, %v, want 404 of the handler", status, err)

@@ -1,0 +1,375 @@
+# Somebody is woken for what people feel and what doesn't mend by itself. For each policy README.md says what to do.
+
+resource "google_monitoring_notification_channel" "on_call" {
+  display_name = "Earshot on call"
+  type         = "email"
+  labels = {
+    email_address = var.alert_email
+  }
+  depends_on = [google_project_service.apis]
+}
+
+resource "google_monitoring_alert_policy" "unreachable" {
+  display_name          = "A service can't be reached"
+  severity              = "CRITICAL"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+
+  conditions {
+    display_name = "listen"
+    condition_threshold {
+      filter          = "resource.type = \"uptime_url\" AND metric.type = \"monitoring.googleapis.com/uptime_check/check_passed\" AND metric.labels.check_id = \"${google_monitoring_uptime_check_config.listen.uptime_check_id}\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 1
+      duration        = "120s"
+      aggregations {
+        alignment_period     = "60s"
+        per_series_aligner   = "ALIGN_NEXT_OLDER"
+        cross_series_reducer = "REDUCE_COUNT_FALSE"
+        group_by_fields      = ["resource.label.host"]
+      }
+    }
+  }
+
+  conditions {
+    display_name = "conversations"
+    condition_threshold {
+      filter          = "resource.type = \"uptime_url\" AND metric.type = \"monitoring.googleapis.com/uptime_check/check_passed\" AND metric.labels.check_id = \"${google_monitoring_uptime_check_config.conversations.uptime_check_id}\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 1
+      duration        = "120s"
+      aggregations {
+        alignment_period     = "60s"
+        per_series_aligner   = "ALIGN_NEXT_OLDER"
+        cross_series_reducer = "REDUCE_COUNT_FALSE"
+        group_by_fields      = ["resource.label.host"]
+      }
+    }
+  }
+
+  documentation {
+    subject = "A service can't be reached"
+    content = "Uptime checks fail from two regions or more. What to do: infra/README.md, \"A service can't be reached\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "words_lost" {
+  display_name          = "Words were lost"
+  severity              = "CRITICAL"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+
+  conditions {
+    display_name = "words_not_stored"
+    condition_threshold {
+      filter          = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.words_not_stored.name}\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 0
+      duration        = "0s"
+      aggregations {
+        alignment_period     = "60s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    subject = "Words were lost"
+    content = "Words that somebody saw could not be stored. What to do: infra/README.md, \"Words were lost\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "critical_error" {
+  display_name          = "A critical error"
+  severity              = "CRITICAL"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+
+  conditions {
+    display_name = "critical"
+    condition_threshold {
+      filter          = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.critical.name}\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 0
+      duration        = "0s"
+      aggregations {
+        alignment_period     = "60s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+        group_by_fields      = ["metric.label.service"]
+      }
+    }
+  }
+
+  documentation {
+    subject = "A critical error"
+    content = "A service logged an error of the highest severity: a panic, or a promise that was broken. What to do: infra/README.md, \"A critical error\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "sweep_stopped" {
+  display_name          = "The sweep has stopped"
+  severity              = "CRITICAL"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+
+  conditions {
+    display_name = "sweep_done"
+    condition_absent {
+      filter   = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.sweep_done.name}\""
+      duration = "600s"
+      aggregations {
+        alignment_period     = "60s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    subject = "The sweep has stopped"
+    content = "No pass of the sweep was completed for ten minutes: conversations that were abandoned don't end, and events that were missed stay untold. What to do: infra/README.md, \"The sweep has stopped\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "errors" {
+  display_name          = "Requests fail"
+  severity              = "ERROR"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+
+  conditions {
+    display_name = "listen"
+    condition_threshold {
+      filter             = "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"${google_cloud_run_v2_service.listen.name}\" AND metric.type = \"run.googleapis.com/request_count\" AND metric.labels.response_code_class = \"5xx\""
+      denominator_filter = "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"${google_cloud_run_v2_service.listen.name}\" AND metric.type = \"run.googleapis.com/request_count\""
+      comparison         = "COMPARISON_GT"
+      threshold_value    = 0.01
+      duration           = "600s"
+      aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_RATE"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+      denominator_aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_RATE"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  conditions {
+    display_name = "conversations"
+    condition_threshold {
+      filter             = "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"${google_cloud_run_v2_service.conversations.name}\" AND metric.type = \"run.googleapis.com/request_count\" AND metric.labels.response_code_class = \"5xx\""
+      denominator_filter = "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"${google_cloud_run_v2_service.conversations.name}\" AND metric.type = \"run.googleapis.com/request_count\""
+      comparison         = "COMPARISON_GT"
+      threshold_value    = 0.01
+      duration           = "600s"
+      aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_RATE"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+      denominator_aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_RATE"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    subject = "Requests fail"
+    content = "Over 1 % of the requests of a public service were answered with 5xx for ten minutes. What to do: infra/README.md, \"Requests fail\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "recognizer_failing" {
+  display_name          = "The recogniser fails"
+  severity              = "CRITICAL"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+
+  conditions {
+    display_name = "recognizer_failed"
+    condition_threshold {
+      filter          = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.recognizer_failed.name}\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 20
+      duration        = "0s"
+      aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+        group_by_fields      = ["metric.label.failure"]
+      }
+    }
+  }
+
+  documentation {
+    subject = "The recogniser fails"
+    content = "Speech recognition failed over 20 times within five minutes: people speak, and see no words. What to do: infra/README.md, \"The recogniser fails\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "store_failing" {
+  display_name          = "The store fails"
+  severity              = "ERROR"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+
+  conditions {
+    display_name = "store_failed"
+    condition_threshold {
+      filter          = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.store_failed.name}\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 20
+      duration        = "0s"
+      aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    subject = "The store fails"
+    content = "Sessions could not write to Firestore over 20 times within five minutes. They hold on to what was said, and try again. What to do: infra/README.md, \"The store fails\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "finalization_failing" {
+  display_name          = "Conversations can't be finalized"
+  severity              = "ERROR"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+
+  conditions {
+    display_name = "conversation_failed"
+    condition_threshold {
+      filter          = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.conversation_failed.name}\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 5
+      duration        = "0s"
+      aggregations {
+        alignment_period     = "3600s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    subject = "Conversations can't be finalized"
+    content = "Over five conversations failed for good within an hour. What to do: infra/README.md, \"Conversations can't be finalized\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "events_waiting" {
+  display_name          = "Events wait"
+  severity              = "ERROR"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+
+  conditions {
+    display_name = "oldest event"
+    condition_threshold {
+      filter          = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id != \"${google_pubsub_subscription.dead_letter.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 600
+      duration        = "300s"
+      aggregations {
+        alignment_period   = "60s"
+        per_series_aligner = "ALIGN_MAX"
+      }
+    }
+  }
+
+  documentation {
+    subject = "Events wait"
+    content = "An event has waited for over ten minutes to be taken. What to do: infra/README.md, \"Events wait\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "dead_letters" {
+  display_name          = "There are dead letters"
+  severity              = "ERROR"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+
+  conditions {
+    display_name = "dead letters"
+    condition_threshold {
+      filter          = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.dead_letter.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 0
+      duration        = "300s"
+      aggregations {
+        alignment_period   = "60s"
+        per_series_aligner = "ALIGN_MAX"
+      }
+    }
+  }
+
+  documentation {
+    subject = "There are dead letters"
+    content = "An event could not be taken in 20 attempts, and is kept aside. What to do: infra/README.md, \"There are dead letters\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "listen_full" {
+  display_name          = "Sessions run out of room"
+  severity              = "ERROR"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+
+  conditions {
+    display_name = "instances"
+    condition_threshold {
+      filter          = "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"${google_cloud_run_v2_service.listen.name}\" AND metric.type = \"run.googleapis.com/container/instance_count\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 0.8 * var.listen_max_instances
+      duration        = "300s"
+      aggregations {
+        alignment_period     = "60s"
+        per_series_aligner   = "ALIGN_MAX"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    subject = "Sessions run out of room"
+    content = "Listen has over 80 % of the instances that it may have. What to do: infra/README.md, \"Sessions run out of room\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "redis_full" {
+  display_name          = "Redis runs out of memory"
+  severity              = "WARNING"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+
+  conditions {
+    display_name = "memory"
+    condition_threshold {
+      filter          = "resource.type = \"redis_instance\" AND resource.labels.instance_id = \"${google_redis_instance.earshot.id}\" AND metric.type = \"redis.googleapis.com/stats/memory/usage_ratio\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 0.9
+      duration        = "900s"
+      aggregations {
+        alignment_period   = "60s"
+        per_series_aligner = "ALIGN_MAX"
+      }
+    }
+  }
+
+  documentation {
+    subject = "Redis runs out of memory"
+    content = "Redis uses over 90 % of its memory, and drops what is in use. What to do: infra/README.md, \"Redis runs out of memory\"."
+  }
+}

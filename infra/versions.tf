@@ -1,0 +1,31 @@
+# Works with Terraform and OpenTofu.
+terraform {
+  required_version = ">= 1.9"
+
+  # scripts/deploy names the bucket. The state holds Redis' password: whoever can read it can read the caches.
+  backend "gcs" {
+    prefix = "earshot"
+  }
+
+  required_providers {
+    google = {
+      source  = "hashicorp/google"
+      version = "~> 6.50"
+    }
+    # For google_project_service_identity alone.
+    google-beta = {
+      source  = "hashicorp/google-beta"
+      version = "~> 6.50"
+    }
+  }
+}
+
+provider "google" {
+  project = var.project_id
+  region  = var.region
+}
+
+provider "google-beta" {
+  project = var.project_id
+  region  = var.region
+}

@@ -1,0 +1,182 @@
+package infralint
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const modulePath = "earshot.dev/"
+
+// code is the Go files of functions/ and shared/, tests left out, by folder.
+type code map[string][]source
+
+type source struct {
+	path string
+	*ast.File
+}
+
+func loadCode(root fs.FS) (code, error) {
+	c, set := code{}, token.NewFileSet()
+	for _, top := range []string{"functions", "shared"} {
+		err := fs.WalkDir(root, top, func(p string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || path.Ext(p) != ".go" || strings.HasSuffix(p, "_test.go") {
+				return err
+			}
+			text, err := fs.ReadFile(root, p)
+			if err != nil {
+				return err
+			}
+			f, err := parser.ParseFile(set, p, text, parser.ParseComments|parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			c[path.Dir(p)] = append(c[path.Dir(p)], source{p, f})
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// functions are the names of the folders that have a config.go: each is a service.
+func (c code) functions() []string {
+	var names []string
+	for dir, files := range c {
+		configured := slices.ContainsFunc(files, func(f source) bool { return path.Base(f.path) == "config.go" })
+		if path.Dir(dir) == "functions" && configured {
+			names = append(names, path.Base(dir))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// below gives the files of a folder and of those below it.
+func (c code) below(top string) []source {
+	var files []source
+	for dir, more := range c {
+		if dir == top || strings.HasPrefix(dir, top+"/") {
+			files = append(files, more...)
+		}
+	}
+	return files
+}
+
+// main is the main.go of a function.
+func (c code) main(function string) source {
+	for _, f := range c["functions/"+function] {
+		if path.Base(f.path) == "main.go" {
+			return f
+		}
+	}
+	return source{function, &ast.File{}}
+}
+
+// imports says whether a file imports a package of this module.
+func (f source) imports(pkg string) bool {
+	return slices.ContainsFunc(f.Imports, func(s *ast.ImportSpec) bool { return s.Path.Value == strconv.Quote(modulePath+pkg) })
+}
+
+// A setting is an environment variable that a service reads.
+type setting struct {
+	name     string
+	required bool
+}
+
+// settings are those of a struct type, and of the structs in it.
+func (c code) settings(dir, typeName string) ([]setting, error) {
+	f, fields := c.structType(dir, typeName)
+	if fields == nil {
+		return nil, fmt.Errorf("%s: there is no struct type %s", dir, typeName)
+	}
+	var found []setting
+	for _, field := range fields.List {
+		if tag := tagOf(field, "env"); tag != "" {
+			name, options, _ := strings.Cut(tag, ",")
+			found = append(found, setting{name, slices.Contains(strings.Split(options, ","), "required")})
+			continue
+		}
+		inner, ok := field.Type.(*ast.SelectorExpr)
+		if !ok {
+			return nil, fmt.Errorf("%s: a field of %s has no env tag, and is no struct of another package", f.path, typeName)
+		}
+		more, err := c.settings(f.dirOf(inner.X), inner.Sel.Name)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+	}
+	return found, nil
+}
+
+func (c code) structType(dir, name string) (source, *ast.FieldList) {
+	for _, f := range c[dir] {
+		for _, decl := range f.Decls {
+			general, ok := decl.(*ast.GenDecl)
+			if !ok {
+				continue
+			}
+			for _, spec := range general.Specs {
+				t, ok := spec.(*ast.TypeSpec)
+				if !ok || t.Name.Name != name {
+					continue
+				}
+				if s, ok := t.Type.(*ast.StructType); ok {
+					return f, s.Fields
+				}
+			}
+		}
+	}
+	return source{}, nil
+}
+
+// dirOf is the folder of the package of this module that a file calls by a name.
+func (f source) dirOf(name ast.Expr) string {
+	called, ok := name.(*ast.Ident)
+	if !ok {
+		return ""
+	}
+	for _, s := range f.Imports {
+		if dir, ok := strings.CutPrefix(strings.Trim(s.Path.Value, `"`), modulePath); ok && path.Base(dir) == called.Name {
+			return dir
+		}
+	}
+	return ""
+}
+
+func tagOf(field *ast.Field, key string) string {
+	if field.Tag == nil {
+		return ""
+	}
+	return reflect.StructTag(strings.Trim(field.Tag.Value, "`")).Get(key)
+}
+
+// literal is the value of a string literal.
+func literal(e ast.Expr) (string, bool) {
+	l, ok := e.(*ast.BasicLit)
+	if !ok || l.Kind != token.STRING {
+		return "", false
+	}
+	s, err := strconv.Unquote(l.Value)
+	return s, err == nil
+}
+
+// selected gives the name that is selected from a package: X of event.X.
+func selected(n ast.Node, pkg string) (string, bool) {
+	s, ok := n.(*ast.SelectorExpr)
+	if !ok {
+		return "", false
+	}
+	from, ok := s.X.(*ast.Ident)
+	return s.Sel.Name, ok && from.Name == pkg
+}

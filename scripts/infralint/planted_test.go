@@ -1,0 +1,148 @@
+package infralint
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// planted are changes of one side alone. In the file, old becomes new, everywhere; the rule then says what is wrong.
+var planted = []struct{ name, rule, file, old, new, want string }{
+	{
+		"a config requires more", "environment", "functions/usage/config.go",
+		"ProjectID string `env:\"PROJECT_ID,required\"`", "ProjectID string `env:\"PROJECT_ID,required\"`\n\tShard int `env:\"SHARD,required\"`",
+		"usage: doesn't set SHARD",
+	},
+	{
+		"a shared config requires more", "environment", "shared/redisclient/redisclient.go",
+		`env:"REDIS_CA"`, `env:"REDIS_CA_FILE,required"`, "finalize: doesn't set REDIS_CA_FILE",
+	},
+	{"a variable is not set", "environment", "infra/sweep.tf", `"PUSH_ACCOUNT"`, `"PUSH_ACOUNT"`, "sweep: doesn't set PUSH_ACCOUNT"},
+	{"a variable that nobody reads", "environment", "infra/listen.tf", `"MAX_SESSIONS"`, `"MAX_SESSION"`, "sets MAX_SESSION, "},
+	{"what Cloud Run sets itself", "environment", "infra/usage.tf", `"GOOGLE_CLOUD_PROJECT"`, `"K_REVISION"`, "sets K_REVISION"},
+	{"a secret becomes plain", "secrets", "infra/usage.tf", "google_secret_manager_secret.redis_url.secret_id", `"redis"`, "REDIS_URL is a secret and plain"},
+	{"a secret becomes a variable", "secrets", "infra/variables.tf", `variable "alert_email"`, `variable "deepgram_api_key"`, "a secret is no variable"},
+	{"a service without a function", "services", "infra/usage.tf", `"google_cloud_run_v2_service" "usage"`, `"google_cloud_run_v2_service" "extra"`, "infra/ has the service extra"},
+	{"a service of another's account", "services", "infra/usage.tf", "google_service_account.usage.email", "google_service_account.sweep.email", `runs as "sweep"`},
+	{"another number of sessions", "capacity", "infra/listen.tf", "max_instance_request_concurrency = local.listen_sessions", "max_instance_request_concurrency = 80", "is sent 80"},
+	{"CPU between requests", "capacity", "infra/listen.tf", "cpu_idle          = false", "cpu_idle          = true", "cpu_idle"},
+	{
+		"a new type of event", "topics", "shared/event/event.go", `UsageRecorded         = "usage.recorded.v1"`,
+		"UsageRecorded = \"usage.recorded.v1\"\n\tAudioStored = \"audio.stored.v1\"", "the code needs the topic audio-stored",
+	},
+	{"a topic of another name", "topics", "infra/pubsub.tf", `"usage-recorded"`, `"usage-recorded-v1"`, "infra/ has the topic usage-recorded-v1"},
+	{"an event taken by another function", "subscriptions", "functions/usage/main.go", "event.UsageRecorded:", "event.TranscriptAppended:", "transcript-appended-usage"},
+	{"a subscription of another topic", "subscriptions", "infra/usage.tf", "google_pubsub_topic.usage_recorded.id", "google_pubsub_topic.dead_letter.id", "usage-recorded-usage of usage-recorded"},
+	{"fewer deliveries", "subscriptions", "infra/finalize.tf", "max_delivery_attempts = 20", "max_delivery_attempts = 5", "max_delivery_attempts"},
+	{"Pub/Sub may not move dead letters", "subscriptions", "infra/finalize.tf", "roles/pubsub.subscriber", "roles/pubsub.viewer", "may not take from it"},
+	{"a token for another", "pushes", "infra/usage.tf", `audience              = "earshot-usage"`, `audience              = "earshot-sweep"`, `calls for "earshot-sweep"`},
+	{"a token of another", "pushes", "infra/sweep.tf", "service_account_email = google_service_account.scheduler.email", "service_account_email = google_service_account.push.email", "doesn't let in"},
+	{
+		"a function publishes what it may not", "grants", "functions/listen/session/save.go", "event.OfConversation(event.ConversationEnded", "event.OfConversation(event.ConversationFinalized",
+		"needs the grant roles/pubsub.publisher for google_service_account.listen on google_pubsub_topic.conversation_finalized",
+	},
+	{"a grant too many", "grants", "infra/usage.tf", "roles/datastore.user", "roles/datastore.owner", "infra/ has the grant roles/datastore.owner for google_service_account.usage"},
+	{"a grant of a kind without a rule", "grants", "infra/usage.tf", "google_project_iam_member", "google_project_iam_binding", "there is no rule"},
+	{"a service that everybody may call", "grants", "infra/usage.tf", "google_service_account.push.member", `"allUsers"`, "roles/run.invoker for allUsers"},
+	{"a query by another field", "indexes", "shared/store/due.go", `"expires_at"`, `"finished_at"`, "needs the index conversations COLLECTION_GROUP finished_at ASCENDING"},
+	{
+		"a query with another condition", "indexes", "shared/store/due.go", `all.Where("expires_at"`, `all.Where("status", "==", "live").Where("expires_at"`,
+		"conversations COLLECTION_GROUP status ASCENDING expires_at ASCENDING",
+	},
+	{"an index that nobody asks by", "indexes", "infra/firestore.tf", `"pending.since"`, `"claim.until"`, "infra/ has the index conversations COLLECTION_GROUP claim.until"},
+	{"a new collection", "unindexed", "shared/store/settings.go", `"webhooks"`, `"hooks"`, "the code needs the collection hooks"},
+	{"a time to live", "time to live", "infra/firestore.tf", "ttl_config {}", "", "deliveries expires_at"},
+	{"an event of another name", "log events", "functions/listen/session/scribe.go", `"words_not_stored"`, `"words_lost"`, `counts "words_not_stored"`},
+	{"an alert of another name", "runbook", "infra/alerts.tf", "Events wait", "Events queue", "there is no such alert"},
+	{"a service that can't be released", "releases", "infra/build.tf", "usage         = google_service_account.usage.name", "", "may not act as usage"},
+	{"a file that isn't formatted", "format", "infra/usage.tf", "  name ", "   name ", "is not formatted"},
+	{"a reference to nothing", "references", "infra/usage.tf", "var.region", "var.reigon", "var.reigon is used"},
+	{"a variable that nobody uses", "references", "infra/redis.tf", "var.redis_memory_gb", "1", "var.redis_memory_gb is declared"},
+}
+
+func TestPlanted(t *testing.T) {
+	tree := checkout(t)
+	for _, tt := range planted {
+		t.Run(tt.name, func(t *testing.T) {
+			changed := fstest.MapFS{}
+			maps.Copy(changed, tree)
+			text := string(tree[tt.file].Data)
+			if !strings.Contains(text, tt.old) {
+				t.Fatalf("%s has no %q: the change can't be made", tt.file, tt.old)
+			}
+			changed[tt.file] = &fstest.MapFile{Data: []byte(strings.ReplaceAll(text, tt.old, tt.new))}
+			s, err := load(changed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range rules {
+				if r.name != tt.rule {
+					continue
+				}
+				found := strings.Join(r.check(s), "\n")
+				if !strings.Contains(found, tt.want) {
+					t.Errorf("got %q, want %q in it", found, tt.want)
+				}
+				return
+			}
+			t.Fatalf("there is no rule %q", tt.rule)
+		})
+	}
+}
+
+// Each rule has a change that breaks it.
+func TestEachRuleIsTried(t *testing.T) {
+	tried := map[string]bool{}
+	for _, tt := range planted {
+		tried[tt.rule] = true
+	}
+	for _, r := range rules {
+		if !tried[r.name] {
+			t.Errorf("no change is planted for the rule %q", r.name)
+		}
+	}
+}
+
+// A function without a service is found, and one that is awaited is looked at from the day on that it is there.
+func TestNewFunction(t *testing.T) {
+	tree := checkout(t)
+	for _, name := range []string{"replay", "conversations"} {
+		main := strings.NewReplacer("shared/publisher", "shared/conversation")
+		tree["functions/"+name+"/config.go"] = tree["functions/sweep/config.go"]
+		tree["functions/"+name+"/main.go"] = &fstest.MapFile{Data: []byte(main.Replace(string(tree["functions/sweep/main.go"].Data)))}
+	}
+	s, err := load(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(checkServices(s), "\n"); !strings.Contains(got, "needs the service replay") {
+		t.Errorf("got %q, want that replay has no service", got)
+	}
+	// Sweep's config asks for other things than the service of conversations sets.
+	if got := strings.Join(checkEnvironment(s), "\n"); !strings.Contains(got, "conversations: doesn't set PUSH_AUDIENCE") {
+		t.Errorf("got %q, want that conversations is looked at", got)
+	}
+}
+
+// checkout is a copy of the files that the rules read.
+func checkout(t *testing.T) fstest.MapFS {
+	t.Helper()
+	tree, root := fstest.MapFS{}, os.DirFS("../..")
+	for _, top := range []string{"functions", "infra", "shared"} {
+		err := fs.WalkDir(root, top, func(p string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || strings.HasSuffix(p, "_test.go") {
+				return err
+			}
+			data, err := fs.ReadFile(root, p)
+			tree[p] = &fstest.MapFile{Data: data}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return tree
+}

@@ -1,0 +1,101 @@
+package infralint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const deadLetter = "dead-letter"
+
+// There is a topic for each type of event, and one for what nobody takes.
+func checkTopics(s system) []string {
+	want := set(deadLetter)
+	for _, topic := range s.code.eventTopics() {
+		want[topic] = true
+	}
+	got := map[string]bool{}
+	for _, b := range s.resources("google_pubsub_topic") {
+		got[b.value("name")] = true
+	}
+	return differ("the topic", want, got)
+}
+
+// Each event that a function takes is pushed to it, by the subscription {topic}-{function}.
+func checkSubscriptions(s system) []string {
+	want, got := set(deadLetter+" of "+deadLetter), map[string]bool{}
+	for _, function := range s.code.functions() {
+		for _, topic := range s.code.handled(function) {
+			want[topic+"-"+function+" of "+topic] = true
+		}
+	}
+	var found []string
+	for _, b := range s.resources("google_pubsub_subscription") {
+		topic, _ := s.module.find("google_pubsub_topic", resource(b.value("topic"), "google_pubsub_topic"))
+		if topic.Block == nil {
+			found = append(found, fmt.Sprintf("%s: is of no topic", b))
+			continue
+		}
+		got[b.value("name")+" of "+topic.value("name")] = true
+		if topic.value("name") != deadLetter {
+			found = append(found, s.checkSubscription(b)...)
+		}
+	}
+	return append(found, differ("the subscription", want, got)...)
+}
+
+// Backoff, number of deliveries and dead letters are those of the design, and Pub/Sub may move what failed.
+func (s system) checkSubscription(b block) []string {
+	var found []string
+	for where, want := range map[string]string{
+		"retry_policy.minimum_backoff":             "10s",
+		"retry_policy.maximum_backoff":             "600s",
+		"dead_letter_policy.max_delivery_attempts": "20",
+		"dead_letter_policy.dead_letter_topic":     "google_pubsub_topic.dead_letter.id",
+		"expiration_policy.ttl":                    "",
+	} {
+		if got := b.at(where); got != want {
+			found = append(found, fmt.Sprintf("%s: %s: got %q, want %q", b, where, got, want))
+		}
+	}
+	moves := slices.ContainsFunc(s.module.of("google_pubsub_subscription_iam_member"), func(grant block) bool {
+		return grant.value("subscription") == b.address()+".id" && grant.value("role") == "roles/pubsub.subscriber" &&
+			strings.Contains(grant.value("member"), `agents["pubsub"]`)
+	})
+	if !moves {
+		found = append(found, fmt.Sprintf("%s: Pub/Sub may not take from it what is to be a dead letter", b))
+	}
+	return found
+}
+
+// A caller says for whom its token is, and whose it is; the service takes that and nothing else.
+func checkPushes(s system) []string {
+	var found []string
+	callers := append(s.resources("google_pubsub_subscription"), s.resources("google_cloud_scheduler_job")...)
+	for _, b := range callers {
+		within, target := "push_config", b.at("push_config.push_endpoint")
+		if b.Labels[0] == "google_cloud_scheduler_job" {
+			within, target = "http_target", b.at("http_target.uri")
+		}
+		service, ok := s.module.find(serviceType, resource(target, serviceType))
+		if !ok {
+			if b.value("name") != deadLetter {
+				found = append(found, fmt.Sprintf("%s: calls no service", b))
+			}
+			continue
+		}
+		variables := map[string]string{}
+		for _, v := range service.all("template", "containers", "env") {
+			variables[v.value("name")] = v.value("value")
+		}
+		audience := b.at(within + ".oidc_token.audience")
+		if audience == "" || variables["PUSH_AUDIENCE"] != audience ||
+			service.value("custom_audiences") != fmt.Sprintf("[%q]", audience) {
+			found = append(found, fmt.Sprintf("%s: calls for %q, which isn't what %s takes", b, audience, service))
+		}
+		if account := b.at(within + ".oidc_token.service_account_email"); account == "" || variables["PUSH_ACCOUNT"] != account {
+			found = append(found, fmt.Sprintf("%s: calls as %q, whom %s doesn't let in", b, account, service))
+		}
+	}
+	return found
+}

@@ -1,0 +1,300 @@
+package infralint
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// fake stands for gcloud, tofu and curl. It notes how it was called, and answers with the first line of $FAKE/answers
+// that the call begins with: the call|the exit code|the output, in which \n begins a line.
+const fake = `#!/usr/bin/env bash
+call="$(basename "$0") $*"
+echo "$call" >>"$FAKE/calls"
+if [[ -p /dev/stdin ]]; then cat >/dev/null; fi
+while IFS='|' read -r pattern code output; do
+	if [[ $pattern && $call == "$pattern"* ]]; then
+		printf "$output"
+		exit "$code"
+	fi
+done <"$FAKE/answers"
+`
+
+// A sandbox is a copy of what scripts/deploy and scripts/release read, with fakes for what they call.
+type sandbox struct{ dir, key, says string }
+
+func newSandbox(t *testing.T, answers ...string) sandbox {
+	t.Helper()
+	s := sandbox{t.TempDir(), "k3y", "p2"}
+	for _, name := range []string{"gcloud", "tofu", "curl"} {
+		s.write(t, "bin/"+name, fake, 0o755)
+	}
+	for _, name := range []string{"scripts/deploy", "scripts/release", "infra/project.tf"} {
+		text, err := os.ReadFile("../../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.write(t, name, string(text), 0o755)
+	}
+	s.write(t, "scripts/images", fake, 0o755)
+	s.write(t, "functions/usage/config.go", "", 0o600)
+	s.write(t, "functions/listen/config.go", "", 0o600)
+	s.write(t, "infra/terraform.tfvars", "project_id  = \"p1\"\nregion = \"r1\"\nalert_email = \"a@example.com\"\n", 0o600)
+	s.write(t, "answers", strings.Join(answers, "\n")+"\n", 0o600)
+	s.write(t, "calls", "", 0o600)
+	return s
+}
+
+func (s sandbox) write(t *testing.T, name, text string, mode os.FileMode) {
+	t.Helper()
+	path := filepath.Join(s.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run gives what a script printed and whether it succeeded.
+func (s sandbox) run(t *testing.T, script string, arguments ...string) (string, bool) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(s.dir, script), arguments...)
+	cmd.Env = append(os.Environ(), "PATH="+s.dir+"/bin:"+os.Getenv("PATH"), "FAKE="+s.dir, "DEEPGRAM_API_KEY="+s.key)
+	s.write(t, "stdin", s.says+"\n", 0o600)
+	stdin, err := os.Open(filepath.Join(s.dir, "stdin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stdin.Close() }() // it is only read
+	cmd.Stdin = stdin
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	err = cmd.Run()
+	return output.String(), err == nil
+}
+
+// calls are those that change something, without what the version is.
+func (s sandbox) calls(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.dir, "calls"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var changing []string
+	for call := range strings.Lines(string(text)) {
+		asking := false
+		for _, word := range []string{" describe ", " list ", "print-access-token", "testIamPermissions"} {
+			asking = asking || strings.Contains(call, word)
+		}
+		if !asking {
+			changing = append(changing, strings.TrimSpace(call))
+		}
+	}
+	return changing
+}
+
+// begin says whether each of the calls begins as it should.
+func begin(calls, want []string) bool {
+	if len(calls) != len(want) {
+		return false
+	}
+	for i := range want {
+		if !strings.HasPrefix(calls[i], want[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// A project where all that has to be there is.
+var ready = []string{
+	"gcloud auth list|0|me@example.com\\n",
+	"gcloud billing|0|True\\n",
+	"curl|0|" + allPermissions(),
+}
+
+func allPermissions() string {
+	text, err := os.ReadFile("../deploy")
+	if err != nil {
+		return err.Error()
+	}
+	_, list, _ := strings.Cut(string(text), "permissions=(")
+	list, _, _ = strings.Cut(list, ")")
+	return `{"permissions":["` + strings.Join(strings.Fields(list), `","`) + `"]}`
+}
+
+func TestDeploy(t *testing.T) {
+	absent := []string{"gcloud run services describe|1|", "gcloud secrets versions list|0|", "gcloud storage buckets describe|1|"}
+	present := []string{"gcloud secrets versions list|0|1\\n"}
+	for _, tt := range []struct {
+		name    string
+		answers []string
+		flags   []string
+		want    []string
+	}{
+		{"the first time", absent, []string{"--yes"}, []string{
+			"gcloud services enable apikeys.googleapis.com artifactregistry.googleapis.com",
+			"gcloud storage buckets create gs://p1-earshot-state --project=p1 --location=r1",
+			"gcloud storage buckets update gs://p1-earshot-state --versioning",
+			"tofu -chdir=infra init -input=false -backend-config=bucket=p1-earshot-state",
+			"tofu -chdir=infra apply -var=release=",
+			"gcloud secrets versions add deepgram-api-key --project=p1 --data-file=-",
+			"images --repository=r1-docker.pkg.dev/p1/earshot --version=",
+			"tofu -chdir=infra apply -var=release=",
+			"tofu -chdir=infra output",
+		}},
+		{"again", present, []string{"--yes"}, []string{
+			"gcloud services enable", "tofu -chdir=infra init", "tofu -chdir=infra apply -var=release=",
+		}},
+		{"release", present, []string{"--release"}, []string{
+			"gcloud builds submit --project=p1 --region=r1 --config=cloudbuild.yaml",
+		}},
+		{"destroy", present, []string{"--destroy", "--yes"}, []string{
+			"tofu -chdir=infra init", "tofu -chdir=infra apply", "tofu -chdir=infra destroy",
+		}},
+		{"destroy, and another name is typed", present, []string{"--destroy"}, nil},
+		{"dry run of the first time", absent, []string{"--dry-run"}, nil},
+		{"dry run of a release", present, []string{"--release", "--dry-run"}, nil},
+		{"dry run of destroying", present, []string{"--destroy", "--dry-run"}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSandbox(t, append(tt.answers, ready...)...)
+			output, ok := s.run(t, "scripts/deploy", tt.flags...)
+			if declined := strings.Contains(tt.name, "another name"); ok == declined {
+				t.Errorf("got success %v:\n%s", ok, output)
+			}
+			if got := s.calls(t); !begin(got, tt.want) {
+				t.Errorf("got the calls\n%s\nwant\n%s\n\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"), output)
+			}
+			if dry := strings.Contains(tt.name, "dry"); dry && !strings.Contains(output, "would run: ") {
+				t.Errorf("it doesn't say what it would do:\n%s", output)
+			}
+			if text, err := os.ReadFile(filepath.Join(s.dir, "calls")); err != nil || strings.Contains(string(text)+output, "k3y") {
+				t.Errorf("the key is in an argument or in the output (%v)", err)
+			}
+		})
+	}
+}
+
+// Whoever types the project's name means it.
+func TestDestroy(t *testing.T) {
+	s := newSandbox(t, ready...)
+	s.says = "p1"
+	want := []string{"tofu -chdir=infra init", "tofu -chdir=infra apply", "tofu -chdir=infra destroy"}
+	if output, ok := s.run(t, "scripts/deploy", "--destroy"); !ok || !begin(s.calls(t), want) {
+		t.Errorf("got success %v and the calls %q:\n%s", ok, s.calls(t), output)
+	}
+}
+
+// Without the recogniser's key there is no first deployment, and there may be a second.
+func TestDeployWithoutKey(t *testing.T) {
+	s := newSandbox(t, append([]string{"gcloud secrets versions list|0|"}, ready...)...)
+	s.key = ""
+	if output, ok := s.run(t, "scripts/deploy", "--yes"); ok || len(s.calls(t)) > 0 || !strings.Contains(output, "DEEPGRAM_API_KEY") {
+		t.Errorf("got success %v, %q", ok, output)
+	}
+	s.write(t, "answers", strings.Join(append(ready, "gcloud secrets versions list|0|1\\n"), "\n")+"\n", 0o600)
+	if output, ok := s.run(t, "scripts/deploy", "--yes"); !ok {
+		t.Error(output)
+	}
+}
+
+// What is missing is said at once, and nothing is changed.
+func TestDeployFindsWhatIsMissing(t *testing.T) {
+	for _, tt := range []struct {
+		name, answer string // the first answer
+		values       string // of terraform.tfvars
+		flags        []string
+		want         []string
+	}{
+		{"values", "", "project_id = \"my-project\"\n", nil, []string{"project_id", "alert_email"}},
+		{"nobody is signed in", "gcloud auth list|0|", "", nil, []string{"gcloud auth login"}},
+		{"no credentials", "gcloud auth application-default|1|", "", nil, []string{"application-default login"}},
+		{"no project and no billing", "gcloud projects describe|1|\ngcloud billing|0|False\\n", "", nil, []string{"the project p1", "billing"}},
+		{"no permissions", "curl|0|{}", "", nil, []string{"the permission run.services.create", "the permission iam.serviceAccounts.create"}},
+		{"no answer of permissions", "curl|22|", "", nil, []string{"an answer of which permissions"}},
+		{"no service to release", "gcloud run services describe|1|", "", []string{"--release"}, []string{"a first deployment"}},
+		{"no permission to destroy", "curl|0|{}", "", []string{"--destroy", "--yes"}, []string{"the permission"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSandbox(t, append([]string{tt.answer}, ready...)...)
+			if tt.values != "" {
+				s.write(t, "infra/terraform.tfvars", tt.values, 0o600)
+			}
+			output, ok := s.run(t, "scripts/deploy", tt.flags...)
+			if calls := s.calls(t); ok || len(calls) > 0 {
+				t.Errorf("got success %v and the calls %q", ok, calls)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(output, want) {
+					t.Errorf("got %q, want %q in it", output, want)
+				}
+			}
+		})
+	}
+}
+
+const serving = "gcloud run services describe listen --region=r1 --flatten|0|0,l2,candidate,https://candidate---l\\n100,l1,,\\n\n" +
+	"gcloud run services describe usage --region=r1 --flatten|0|100,u1,,\\n\n" +
+	"gcloud run services describe listen --region=r1 --format|0|https://l\\n"
+
+func TestRelease(t *testing.T) {
+	back := []string{
+		"gcloud run services update-traffic usage --region=r1 --quiet --to-revisions=u1=100",
+		"gcloud run services update-traffic listen --region=r1 --quiet --to-revisions=l1=100",
+	}
+	forth := []string{
+		"gcloud run services update-traffic usage --region=r1 --to-latest",
+		"gcloud run services update-traffic listen --region=r1 --to-latest",
+	}
+	for _, tt := range []struct {
+		name, answer, step string
+		proven, fails      bool
+		want               []string
+	}{
+		{"traffic moves", "", "--migrate", false, false, forth},
+		{"traffic moves halfway", "gcloud run services update-traffic listen --region=r1 --to-latest|1|", "--migrate", false, true, append(forth[:2:2], back...)},
+		{"it works", "", "--settle", true, false, nil},
+		{"it doesn't", "", "--settle", false, true, back},
+		{"one can't be moved back", "gcloud run services update-traffic usage --region=r1 --quiet|1|", "--settle", false, true, back},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSandbox(t, tt.answer, serving)
+			if output, ok := s.run(t, "scripts/release", "--deploy", "--region=r1", "--repository=h/r", "--version=v1"); !ok {
+				t.Fatal(output)
+			}
+			deployed := []string{
+				"gcloud run deploy usage --region=r1 --image=h/r/usage:v1 --no-traffic --tag=candidate",
+				"gcloud run deploy listen --region=r1 --image=h/r/listen:v1 --no-traffic --tag=candidate",
+			}
+			for name, want := range map[string]string{"candidate": "https://candidate---l/v4/listen", "live": "https://l/v4/listen"} {
+				if got, err := os.ReadFile(filepath.Join(s.dir, ".release", name)); err != nil || strings.TrimSpace(string(got)) != want {
+					t.Errorf("%s: got %q, %v, want %q", name, got, err, want)
+				}
+			}
+			if tt.proven {
+				s.write(t, ".release/proven", "", 0o600)
+			}
+			output, ok := s.run(t, "scripts/release", tt.step, "--region=r1")
+			if ok == tt.fails {
+				t.Errorf("got success %v:\n%s", ok, output)
+			}
+			if got, want := s.calls(t), append(deployed, tt.want...); !begin(got, want) {
+				t.Errorf("got the calls\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+		})
+	}
+}
+
+// A service that isn't there stops a release before anything is deployed.
+func TestReleaseOfNothing(t *testing.T) {
+	s := newSandbox(t, "gcloud run services describe usage|1|", serving)
+	output, ok := s.run(t, "scripts/release", "--deploy", "--region=r1", "--repository=h/r", "--version=v1")
+	if calls := s.calls(t); ok || len(calls) > 0 {
+		t.Errorf("got success %v and the calls %q:\n%s", ok, calls, output)
+	}
+}
