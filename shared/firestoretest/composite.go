@@ -33,7 +33,7 @@ func (db *database) checkIndex(q *query, where *pb.StructuredQuery_Filter) error
 	for _, equal := range branches(where) {
 		equal = slices.DeleteFunc(equal, func(path string) bool { return ordersBy(orders, path) })
 		turned := sorted > 0 && orders[sorted].desc != orders[sorted-1].desc
-		if sorted == 0 || sorted == 1 && len(equal) == 0 && !turned {
+		if sorted == 0 && !orders[0].desc || sorted == 1 && len(equal) == 0 && !turned {
 			continue // indexes on single fields will do
 		}
 		served := len(equal) == 0 && db.serves(q.group, nil, "", orders)

@@ -101,7 +101,7 @@ func (d *disk) store(db *database, at time.Time, made map[key]version) error {
 			return err
 		}
 		for k, v := range made {
-			if err := put(bucket, k, db.proto(k, v, nil), v.exists()); err != nil {
+			if err := putDocument(bucket, k, db.proto(k, v, nil), v.exists()); err != nil {
 				return err
 			}
 		}
@@ -109,8 +109,8 @@ func (d *disk) store(db *database, at time.Time, made map[key]version) error {
 	})
 }
 
-// put writes one document, or takes it away.
-func put(bucket *bolt.Bucket, k key, d *pb.Document, exists bool) error {
+// putDocument writes one document, or takes it away.
+func putDocument(bucket *bolt.Bucket, k key, d *pb.Document, exists bool) error {
 	if !exists {
 		return bucket.Delete([]byte(k))
 	}

@@ -18,7 +18,8 @@ import (
 type Fault struct {
 	// Method is the calls' method, such as Commit; "": any.
 	Method string
-	// Match chooses among them by their request, such as a *firestorepb.CommitRequest; nil: all.
+	// Match chooses among them by their request, such as a *firestorepb.CommitRequest; nil: all. It is never called
+	// twice at once.
 	Match func(request proto.Message) bool
 	// Skip is how many such calls go well before; Times is how many are then befallen; 0: one; -1: all.
 	Skip, Times int

@@ -81,6 +81,9 @@ func (db *database) newNameFilter(operand *pb.Value, holds func(*pb.Value) bool)
 	}, nil
 }
 
+// operator gives what holds for a field's value. Null and NaN are in no list, and no array is found by them; not-in a
+// list with null holds for nothing. (Firestore's other clients test this against the service: "can use IN filters" and
+// its neighbours in packages/firestore/test/integration/api/query.test.ts of firebase/firebase-js-sdk.)
 func operator(op pb.StructuredQuery_FieldFilter_Operator, operand *pb.Value) (func(*pb.Value) bool, error) {
 	operands := operand.GetArrayValue().GetValues()
 	ordered := func(holds func(c int) bool) func(*pb.Value) bool {
@@ -88,6 +91,7 @@ func operator(op pb.StructuredQuery_FieldFilter_Operator, operand *pb.Value) (fu
 			return rank(v) == rank(operand) && holds(compare(v, operand))
 		}
 	}
+	among := func(v *pb.Value) bool { return !isNull(v) && !isNaN(v) && contains(operands, v) }
 	switch op {
 	case pb.StructuredQuery_FieldFilter_EQUAL:
 		return func(v *pb.Value) bool { return equal(v, operand) }, nil
@@ -102,17 +106,17 @@ func operator(op pb.StructuredQuery_FieldFilter_Operator, operand *pb.Value) (fu
 	case pb.StructuredQuery_FieldFilter_GREATER_THAN_OR_EQUAL:
 		return ordered(func(c int) bool { return c >= 0 }), nil
 	case pb.StructuredQuery_FieldFilter_IN:
-		return func(v *pb.Value) bool { return contains(operands, v) }, nil
+		return among, nil
 	case pb.StructuredQuery_FieldFilter_NOT_IN:
 		return func(v *pb.Value) bool {
 			return !isNull(v) && !contains(operands, v) && !slices.ContainsFunc(operands, isNull)
 		}, nil
 	case pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS:
-		return func(v *pb.Value) bool { return contains(v.GetArrayValue().GetValues(), operand) }, nil
-	case pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS_ANY:
 		return func(v *pb.Value) bool {
-			return slices.ContainsFunc(v.GetArrayValue().GetValues(), func(e *pb.Value) bool { return contains(operands, e) })
+			return !isNull(operand) && !isNaN(operand) && contains(v.GetArrayValue().GetValues(), operand)
 		}, nil
+	case pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS_ANY:
+		return func(v *pb.Value) bool { return slices.ContainsFunc(v.GetArrayValue().GetValues(), among) }, nil
 	default:
 		return nil, invalid("unknown operator %v", op)
 	}

@@ -35,7 +35,7 @@ type transactions struct {
 const transactionLimit = 270 * time.Second
 
 var (
-	errNoTransaction = status.Error(codes.InvalidArgument, "the transaction has expired or is not known")
+	errNoTransaction = status.Error(codes.InvalidArgument, "The referenced transaction has expired or is no longer valid.")
 	errConflict      = status.Error(codes.Aborted, "the transaction read what has changed since: try again")
 )
 

@@ -206,7 +206,7 @@ func checkWrites(writes []*pb.Write) error {
 
 // write gives the version that a write makes of a document. One that changes nothing gives the old one.
 func write(k key, w *pb.Write, old version, now time.Time) (version, []*pb.Value, error) {
-	if err := check(w, old); err != nil {
+	if err := check(w, old, now); err != nil {
 		return version{}, nil, err
 	}
 	var next fields
@@ -247,23 +247,28 @@ func write(k key, w *pb.Write, old version, now time.Time) (version, []*pb.Value
 	}
 }
 
-// check holds a write's precondition against the document.
-func check(w *pb.Write, old version) error {
+// check holds a write's precondition against the document. Its messages are the service's.
+func check(w *pb.Write, old version, now time.Time) error {
 	switch condition := w.GetCurrentDocument().GetConditionType().(type) {
 	case *pb.Precondition_Exists:
 		if condition.Exists && !old.exists() {
-			return status.Errorf(codes.NotFound, "no document to update: %s", nameOf(w))
+			return status.Errorf(codes.NotFound, "No document to update: %s", nameOf(w))
 		}
 		if !condition.Exists && old.exists() {
-			return status.Errorf(codes.AlreadyExists, "document already exists: %s", nameOf(w))
+			return status.Errorf(codes.AlreadyExists, "Document already exists: %s", nameOf(w))
 		}
 	case *pb.Precondition_UpdateTime:
 		want := condition.UpdateTime.AsTime()
-		if !old.exists() {
-			return status.Errorf(codes.NotFound, "no document to update: %s", nameOf(w))
+		if want.After(now) { // https://github.com/googleapis/google-cloud-dotnet/pull/1538
+			return invalid("the required base version is in the future: %v", want)
 		}
-		if !old.at.Equal(want) {
-			return status.Errorf(codes.FailedPrecondition, "%s is of %v, not of %v", nameOf(w), old.at, want)
+		if !old.exists() || !old.at.Equal(want) {
+			stored := int64(0)
+			if old.exists() {
+				stored = old.at.UnixMicro()
+			}
+			return status.Errorf(codes.FailedPrecondition,
+				"the stored version (%d) does not match the required base version (%d)", stored, want.UnixMicro())
 		}
 	}
 	return nil
