@@ -30,9 +30,21 @@ and adds up.`
 type options struct {
 	Serve   bool          `help:"Stay up, and say how to stream something else."`
 	Port    int           `help:"Port of listen with --serve; 0 is any that is free." default:"8080"`
+	Data    string        `help:"A directory to keep the documents in with --serve, from one run to the next." type:"path"`
 	Verbose bool          `help:"Show the logs of the functions, which are otherwise kept in a file."`
 	Timeout time.Duration `help:"How long it may take from the first word said until all is there." default:"2m"`
 }
+
+// Validate is called when the arguments have been read.
+func (o options) Validate() error {
+	if o.Data != "" && !o.Serve {
+		return errors.New("--data goes with --serve: the demonstration wants to begin with nothing")
+	}
+	return nil
+}
+
+// keptUser is who speaks where documents are kept: each run has the conversations of those before.
+const keptUser = "user-local"
 
 func main() {
 	var o options
@@ -75,7 +87,7 @@ func run(ctx context.Context, o options, out *terminal.Terminal) (err error) {
 		Env: map[string][]string{"listen": {"DEEPGRAM_LANGUAGES=en"}}, // PocketSphinx's model is English
 	}
 	if o.Serve {
-		options.ListenPort = o.Port
+		options.ListenPort, options.Data = o.Port, o.Data
 	}
 	system, err := stack.Start(ctx, options)
 	if err != nil {
@@ -87,6 +99,9 @@ func run(ctx context.Context, o options, out *terminal.Terminal) (err error) {
 		out.Clear()
 	}()
 	uid := "user-" + uuid.NewString()[:8]
+	if o.Data != "" {
+		uid = keptUser
+	}
 	if err := system.AddUser(ctx, uid); err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ var imports = []row{
 // owners says who alone may import a path, or one below it. Tests are free to.
 var owners = []struct{ path, who string }{
 	{"C", "scripts/local/..."},
-	{module + "shared/firestoretest", "shared/firestoretest/... scripts/local/..."},
+	{module + "shared/firestoretest", "shared/firestoretest/... scripts/local/... scripts/emulator"},
 	{module + "shared/redistest", "shared/redistest/... scripts/local/..."},
 	{"cloud.google.com/go/firestore", "shared/store/... shared/firestoretest/... scripts/..."},
 	{"cloud.google.com/go/pubsub", "shared/publisher functions/* scripts/..."},

@@ -8,14 +8,14 @@ import (
 )
 
 // newFilter reads a filter; none lets everything through.
-func newFilter(f *pb.StructuredQuery_Filter) (func(document) bool, error) {
+func (db *database) newFilter(f *pb.StructuredQuery_Filter) (func(match) bool, error) {
 	switch f := f.GetFilterType().(type) {
 	case nil:
-		return func(document) bool { return true }, nil
+		return func(match) bool { return true }, nil
 	case *pb.StructuredQuery_Filter_CompositeFilter:
-		return newComposite(f.CompositeFilter)
+		return db.newComposite(f.CompositeFilter)
 	case *pb.StructuredQuery_Filter_FieldFilter:
-		return newFieldFilter(f.FieldFilter)
+		return db.newFieldFilter(f.FieldFilter)
 	case *pb.StructuredQuery_Filter_UnaryFilter:
 		return newUnaryFilter(f.UnaryFilter)
 	default:
@@ -23,31 +23,31 @@ func newFilter(f *pb.StructuredQuery_Filter) (func(document) bool, error) {
 	}
 }
 
-func newComposite(f *pb.StructuredQuery_CompositeFilter) (func(document) bool, error) {
-	inner := make([]func(document) bool, len(f.GetFilters()))
+func (db *database) newComposite(f *pb.StructuredQuery_CompositeFilter) (func(match) bool, error) {
+	inner := make([]func(match) bool, len(f.GetFilters()))
 	for i, one := range f.GetFilters() {
 		var err error
-		if inner[i], err = newFilter(one); err != nil {
+		if inner[i], err = db.newFilter(one); err != nil {
 			return nil, err
 		}
 	}
 	switch f.GetOp() {
 	case pb.StructuredQuery_CompositeFilter_AND:
-		return func(d document) bool {
-			return !slices.ContainsFunc(inner, func(holds func(document) bool) bool { return !holds(d) })
+		return func(m match) bool {
+			return !slices.ContainsFunc(inner, func(holds func(match) bool) bool { return !holds(m) })
 		}, nil
 	case pb.StructuredQuery_CompositeFilter_OR:
-		return func(d document) bool {
-			return slices.ContainsFunc(inner, func(holds func(document) bool) bool { return holds(d) })
+		return func(m match) bool {
+			return slices.ContainsFunc(inner, func(holds func(match) bool) bool { return holds(m) })
 		}, nil
 	default:
 		return nil, invalid("unknown composite filter %v", f.GetOp())
 	}
 }
 
-// newFieldFilter compares a field with a value. A document without the field never matches. Inequalities only
-// hold between values of one type, and nothing but a not-in or != has to do with null.
-func newFieldFilter(f *pb.StructuredQuery_FieldFilter) (func(document) bool, error) {
+// newFieldFilter compares a field with a value. A document without the field never matches. Inequalities only hold
+// between values of one type, and nothing but a not-in or != has to do with null.
+func (db *database) newFieldFilter(f *pb.StructuredQuery_FieldFilter) (func(match) bool, error) {
 	path, err := orderPath(f.GetField().GetFieldPath())
 	if err != nil {
 		return nil, err
@@ -56,19 +56,42 @@ func newFieldFilter(f *pb.StructuredQuery_FieldFilter) (func(document) bool, err
 	if err != nil {
 		return nil, err
 	}
-	return func(d document) bool {
-		v, ok := d.value(path)
+	if path == nil {
+		return db.newNameFilter(f.GetValue(), holds)
+	}
+	return func(m match) bool {
+		v, ok := lookup(m.fields, path)
 		return ok && holds(v)
 	}, nil
 }
 
+// newNameFilter compares the name with references.
+func (db *database) newNameFilter(operand *pb.Value, holds func(*pb.Value) bool) (func(match) bool, error) {
+	operands := []*pb.Value{operand}
+	if a, ok := operand.GetValueType().(*pb.Value_ArrayValue); ok {
+		operands = a.ArrayValue.GetValues()
+	}
+	for _, v := range operands {
+		if _, err := db.document(v.GetReferenceValue()); err != nil {
+			return nil, err
+		}
+	}
+	return func(m match) bool {
+		return holds(&pb.Value{ValueType: &pb.Value_ReferenceValue{ReferenceValue: db.resource(m.key)}})
+	}, nil
+}
+
+// operator gives what holds for a field's value. Null and NaN are in no list, and no array is found by them; not-in a
+// list with null holds for nothing. (Firestore's other clients test this against the service: "can use IN filters" and
+// its neighbours in packages/firestore/test/integration/api/query.test.ts of firebase/firebase-js-sdk.)
 func operator(op pb.StructuredQuery_FieldFilter_Operator, operand *pb.Value) (func(*pb.Value) bool, error) {
 	operands := operand.GetArrayValue().GetValues()
 	ordered := func(holds func(c int) bool) func(*pb.Value) bool {
 		return func(v *pb.Value) bool {
-			return rank(v) == rank(operand) && isNaN(v) == isNaN(operand) && holds(compare(v, operand))
+			return rank(v) == rank(operand) && holds(compare(v, operand))
 		}
 	}
+	among := func(v *pb.Value) bool { return !isNull(v) && !isNaN(v) && contains(operands, v) }
 	switch op {
 	case pb.StructuredQuery_FieldFilter_EQUAL:
 		return func(v *pb.Value) bool { return equal(v, operand) }, nil
@@ -83,24 +106,24 @@ func operator(op pb.StructuredQuery_FieldFilter_Operator, operand *pb.Value) (fu
 	case pb.StructuredQuery_FieldFilter_GREATER_THAN_OR_EQUAL:
 		return ordered(func(c int) bool { return c >= 0 }), nil
 	case pb.StructuredQuery_FieldFilter_IN:
-		return func(v *pb.Value) bool { return contains(operands, v) }, nil
+		return among, nil
 	case pb.StructuredQuery_FieldFilter_NOT_IN:
 		return func(v *pb.Value) bool {
 			return !isNull(v) && !contains(operands, v) && !slices.ContainsFunc(operands, isNull)
 		}, nil
 	case pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS:
-		return func(v *pb.Value) bool { return contains(v.GetArrayValue().GetValues(), operand) }, nil
-	case pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS_ANY:
 		return func(v *pb.Value) bool {
-			return slices.ContainsFunc(v.GetArrayValue().GetValues(), func(e *pb.Value) bool { return contains(operands, e) })
+			return !isNull(operand) && !isNaN(operand) && contains(v.GetArrayValue().GetValues(), operand)
 		}, nil
+	case pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS_ANY:
+		return func(v *pb.Value) bool { return slices.ContainsFunc(v.GetArrayValue().GetValues(), among) }, nil
 	default:
 		return nil, invalid("unknown operator %v", op)
 	}
 }
 
-func newUnaryFilter(f *pb.StructuredQuery_UnaryFilter) (func(document) bool, error) {
-	path, err := orderPath(f.GetField().GetFieldPath())
+func newUnaryFilter(f *pb.StructuredQuery_UnaryFilter) (func(match) bool, error) {
+	path, err := fieldPath(f.GetField().GetFieldPath())
 	if err != nil {
 		return nil, err
 	}
@@ -117,8 +140,8 @@ func newUnaryFilter(f *pb.StructuredQuery_UnaryFilter) (func(document) bool, err
 	default:
 		return nil, invalid("unknown operator %v", f.GetOp())
 	}
-	return func(d document) bool {
-		v, ok := d.value(path)
+	return func(m match) bool {
+		v, ok := lookup(m.fields, path)
 		return ok && holds(v)
 	}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -40,8 +41,13 @@ func (db *database) parse(name string) (key, error) {
 		return "", nil
 	}
 	segments := strings.Split(path[1:], "/")
-	if len(segments)%2 != 0 {
+	switch {
+	case len(segments)%2 != 0:
 		return "", invalid("%q is a collection, not a document", name)
+	case len(path) > maxName:
+		return "", invalid("a name of %d bytes is over the limit of %d", len(path), maxName)
+	case len(segments) > maxPath:
+		return "", invalid("%q is more than %d collections deep", name, maxPath/2)
 	}
 	for _, s := range segments {
 		if err := checkID(s); err != nil {
@@ -65,11 +71,11 @@ func checkID(id string) error {
 	switch {
 	case id == "" || id == "." || id == "..":
 		return invalid("%q can't be an id", id)
-	case len(id) > 1500:
-		return invalid("an id of %d bytes is over the limit of 1500", len(id))
-	case !utf8.ValidString(id) || strings.Contains(id, separator):
-		return invalid("an id is not valid UTF-8")
-	case len(id) >= 4 && strings.HasPrefix(id, "__") && strings.HasSuffix(id, "__"):
+	case len(id) > maxID:
+		return invalid("an id of %d bytes is over the limit of %d", len(id), maxID)
+	case !utf8.ValidString(id) || strings.ContainsAny(id, "/"+separator):
+		return invalid("an id has characters that it can't have: %q", id)
+	case reserved(id):
 		return invalid("the id %q is reserved", id)
 	}
 	return nil
@@ -80,9 +86,18 @@ func (db *database) resource(k key) string {
 	return db.name + documents + "/" + strings.ReplaceAll(string(k), separator, "/")
 }
 
+// parent is the path of the collection that a document is in.
+func (k key) parent() key { return k[:strings.LastIndex(string(k), separator)] }
+
 // collection is the id of the collection that a document is in.
 func (k key) collection() string {
-	segments := strings.Split(string(k), separator)
+	parent := string(k.parent())
+	return parent[strings.LastIndex(parent, separator)+1:]
+}
+
+// collectionOf is the id of the collection that a document of a valid name is in.
+func collectionOf(name string) string {
+	segments := strings.Split(name, "/")
 	return segments[len(segments)-2]
 }
 
@@ -127,6 +142,41 @@ func fieldPath(text string) ([]string, error) {
 	}
 }
 
+// mask is the field paths of a document that are wanted; nil: all of it.
+type mask [][]string
+
+func newMask(m *pb.DocumentMask) (mask, error) {
+	if m == nil {
+		return nil, nil
+	}
+	paths := mask{}
+	for _, text := range m.GetFieldPaths() {
+		if text == nameField { // every document has it
+			continue
+		}
+		path, err := fieldPath(text)
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
+// of leaves only the fields of a mask.
+func (m mask) of(f fields) fields {
+	if m == nil {
+		return f
+	}
+	kept := fields{}
+	for _, path := range m {
+		if v, ok := lookup(f, path); ok {
+			kept = set(kept, path, v)
+		}
+	}
+	return kept
+}
+
 // quoted reads a segment in backquotes, in which a backslash takes the next character as it is.
 func quoted(text string) (segment, rest string, err error) {
 	var b strings.Builder
@@ -148,6 +198,18 @@ func quoted(text string) (segment, rest string, err error) {
 		}
 	}
 	return "", "", invalid("a field path's quote has no end: %q", text)
+}
+
+// joinPath writes a path that [fieldPath] reads.
+func joinPath(path []string) string {
+	segments := make([]string, len(path))
+	for i, s := range path {
+		segments[i] = s
+		if !simple(s) {
+			segments[i] = "`" + strings.NewReplacer(`\`, `\\`, "`", "\\`").Replace(s) + "`"
+		}
+	}
+	return strings.Join(segments, ".")
 }
 
 // simple reports whether a segment needs no quotes.

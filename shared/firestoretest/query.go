@@ -3,7 +3,6 @@ package firestoretest
 import (
 	"slices"
 	"strings"
-	"time"
 
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 )
@@ -13,91 +12,161 @@ const nameField = "__name__"
 
 // query is a structured query, checked and made ready to run.
 type query struct {
-	collections map[string]bool // ids; none: any
-	prefix      string          // of the keys
-	depth       int             // segments of a key; 0: any
-	filter      func(document) bool
-	orders      []order
-	start, end  *pb.Cursor
-	offset      int
-	limit       int // -1: none
-	projection  *pb.DocumentMask
+	prefix string // of the keys of all that it may find
+	group  string // the id of the collections; "": any
+	scope  key    // the one collection, or allCollections
+
+	filter       func(match) bool
+	shape        shape        // of the index that it would like
+	equal        []byte       // encoding of what the fields of shape.equal are equal to
+	inequalities []comparison // that all hold
+	start, end   *bound
+	offset       int
+	limit        int // -1: none
+	projection   mask
+	nearest      *nearest
 }
 
-type order struct {
-	path []string // nil: the name
-	desc bool
+// comparison is a field filter.
+type comparison struct {
+	path  []string
+	op    pb.StructuredQuery_FieldFilter_Operator
+	value *pb.Value
 }
 
-// match is a document that a query gave.
+// bound is a cursor.
+type bound struct {
+	position string // or the beginning of one
+	name     key    // where the query orders by nothing else
+	before   bool
+}
+
+// match is a document that a query found.
 type match struct {
 	key
 	version
-}
-
-// document is what filters and orders look at.
-type document struct {
-	name   string
-	fields fields
-}
-
-// value finds the value at a path; nil is the name.
-func (d document) value(path []string) (*pb.Value, bool) {
-	if path == nil {
-		return &pb.Value{ValueType: &pb.Value_ReferenceValue{ReferenceValue: d.name}}, true
-	}
-	return lookup(d.fields, path)
+	position string // by the query's orders
+	distance float64
 }
 
 // newQuery reads a structured query below a parent.
 func (db *database) newQuery(parent string, s *pb.StructuredQuery) (*query, error) {
+	q := &query{offset: int(s.GetOffset()), limit: -1}
+	if s.GetLimit() != nil {
+		q.limit = int(s.GetLimit().GetValue())
+		if q.limit < 0 {
+			return nil, invalid("the limit is negative")
+		}
+	}
+	if q.offset < 0 {
+		return nil, invalid("the offset is negative")
+	}
+	if err := checkFilter(s.GetWhere()); err != nil {
+		return nil, err
+	}
 	k, err := db.parse(parent)
 	if err != nil {
 		return nil, err
 	}
-	q := &query{
-		prefix: k.below(), start: s.GetStartAt(), end: s.GetEndAt(), offset: int(s.GetOffset()), limit: -1,
-		collections: map[string]bool{},
-	}
-	if s.GetLimit() != nil {
-		q.limit = int(s.GetLimit().GetValue())
-	}
-	for _, from := range s.GetFrom() {
-		if from.GetCollectionId() != "" {
-			q.collections[from.GetCollectionId()] = true
-		}
-		if !from.GetAllDescendants() {
-			q.prefix += from.GetCollectionId() + separator
-			q.depth = strings.Count(q.prefix, separator) + 1
-		}
-	}
-	if q.filter, err = newFilter(s.GetWhere()); err != nil {
+	if err := q.from(k, s.GetFrom()); err != nil {
 		return nil, err
 	}
-	if q.orders, err = newOrders(s); err != nil {
+	if q.filter, err = db.newFilter(s.GetWhere()); err != nil {
 		return nil, err
 	}
-	if s.GetSelect() != nil {
-		q.projection = &pb.DocumentMask{}
-		for _, f := range s.GetSelect().GetFields() {
-			q.projection.FieldPaths = append(q.projection.FieldPaths, f.GetFieldPath())
+	if q.shape.orders, err = newOrders(s); err != nil {
+		return nil, err
+	}
+	if err := db.checkIndex(q, s.GetWhere()); err != nil {
+		return nil, err
+	}
+	q.plan(s.GetWhere())
+	if q.start, err = db.newBound(q, s.GetStartAt()); err != nil {
+		return nil, err
+	}
+	if q.end, err = db.newBound(q, s.GetEndAt()); err != nil {
+		return nil, err
+	}
+	if q.nearest, err = newNearest(s.GetFindNearest()); err != nil {
+		return nil, err
+	}
+	q.projection, err = newProjection(s.GetSelect())
+	return q, err
+}
+
+// from says where a query looks.
+func (q *query) from(parent key, selectors []*pb.StructuredQuery_CollectionSelector) error {
+	q.prefix = parent.below()
+	if len(selectors) == 0 {
+		return nil
+	}
+	if len(selectors) > 1 {
+		return invalid("a query looks in one collection, or in all of one id")
+	}
+	q.group = selectors[0].GetCollectionId()
+	if q.group != "" {
+		if err := checkID(q.group); err != nil {
+			return err
 		}
 	}
-	return q, nil
+	if selectors[0].GetAllDescendants() {
+		return nil
+	}
+	if q.group == "" {
+		return invalid("the collection has no id")
+	}
+	q.scope = key(q.prefix + q.group)
+	q.prefix += q.group + separator
+	return nil
+}
+
+// covers reports whether a query looks where a document is.
+func (q *query) covers(k key) bool {
+	switch {
+	case q.scope != allCollections:
+		return k.parent() == q.scope
+	case q.group != "" && k.collection() != q.group:
+		return false
+	default:
+		return strings.HasPrefix(string(k), q.prefix)
+	}
+}
+
+// plan finds the conditions that all hold, for the index.
+func (q *query) plan(f *pb.StructuredQuery_Filter) {
+	switch f := f.GetFilterType().(type) {
+	case *pb.StructuredQuery_Filter_CompositeFilter:
+		if f.CompositeFilter.GetOp() == pb.StructuredQuery_CompositeFilter_AND || len(f.CompositeFilter.GetFilters()) == 1 {
+			for _, inner := range f.CompositeFilter.GetFilters() {
+				q.plan(inner)
+			}
+		}
+	case *pb.StructuredQuery_Filter_FieldFilter:
+		c := comparison{op: f.FieldFilter.GetOp(), value: f.FieldFilter.GetValue()}
+		var err error
+		if c.path, err = orderPath(f.FieldFilter.GetField().GetFieldPath()); err != nil || c.path == nil {
+			return // the name is in every index
+		}
+		if c.op != pb.StructuredQuery_FieldFilter_EQUAL {
+			q.inequalities = append(q.inequalities, c)
+			return
+		}
+		q.shape.equal = append(q.shape.equal, c.path)
+		q.equal = appendValue(q.equal, c.value)
+	}
 }
 
 // newOrders gives the orders that a query says, and those it doesn't need to say: the fields of its inequalities,
 // and the name (https://firebase.google.com/docs/firestore/reference/rpc/google.firestore.v1#structuredquery).
 func newOrders(s *pb.StructuredQuery) ([]order, error) {
 	var orders []order
-	desc := false
-	said := map[string]bool{}
+	desc, named := false, false
 	add := func(text string) error {
 		path, err := orderPath(text)
-		if err != nil || said[text] {
+		if err != nil || named || slices.ContainsFunc(orders, func(o order) bool { return slices.Equal(o.path, path) }) {
 			return err
 		}
-		said[text] = true
+		named = path == nil // whatever would come after it makes no difference
 		orders = append(orders, order{path, desc})
 		return nil
 	}
@@ -107,7 +176,7 @@ func newOrders(s *pb.StructuredQuery) ([]order, error) {
 			return nil, err
 		}
 	}
-	unsaid := inequalities(s.GetWhere())
+	unsaid := slices.DeleteFunc(inequalities(s.GetWhere()), func(text string) bool { return text == nameField })
 	slices.Sort(unsaid)
 	for _, text := range append(unsaid, nameField) {
 		if err := add(text); err != nil {
@@ -117,6 +186,7 @@ func newOrders(s *pb.StructuredQuery) ([]order, error) {
 	return orders, nil
 }
 
+// orderPath reads a field path, of which nil is the name.
 func orderPath(text string) ([]string, error) {
 	if text == nameField {
 		return nil, nil
@@ -124,85 +194,57 @@ func orderPath(text string) ([]string, error) {
 	return fieldPath(text)
 }
 
-// run gives what a query finds at a time. The caller holds the lock.
-func (db *database) run(q *query, t time.Time) []match {
-	var found []match
-	db.scan(q.prefix, t, func(k key, v version) bool {
-		if q.depth > 0 && strings.Count(string(k), separator)+1 != q.depth {
-			return true
-		}
-		if len(q.collections) > 0 && !q.collections[k.collection()] {
-			return true
-		}
-		d := db.seenAs(k, v)
-		if q.filter(d) && q.ordered(d) && q.within(d) {
-			found = append(found, match{k, v})
-		}
-		return true
-	})
-	slices.SortFunc(found, func(a, b match) int {
-		return q.compare(db.seenAs(a.key, a.version), db.seenAs(b.key, b.version))
-	})
-	found = found[min(q.offset, len(found)):]
-	if q.limit >= 0 {
-		found = found[:min(q.limit, len(found))]
+// newBound reads a cursor, which may have fewer values than there are orders.
+func (db *database) newBound(q *query, cursor *pb.Cursor) (*bound, error) {
+	if len(cursor.GetValues()) == 0 {
+		return nil, nil
 	}
-	return found
-}
-
-// seenAs is a version as filters and orders look at it.
-func (db *database) seenAs(k key, v version) document { return document{db.resource(k), v.fields} }
-
-// ordered reports whether a document has all fields that the query orders by: others are in no index.
-func (q *query) ordered(d document) bool {
-	return !slices.ContainsFunc(q.orders, func(o order) bool {
-		_, ok := d.value(o.path)
-		return !ok
-	})
-}
-
-func (q *query) compare(a, b document) int {
-	for _, o := range q.orders {
-		x, _ := a.value(o.path)
-		y, _ := b.value(o.path)
-		if c := compare(x, y); c != 0 {
-			return o.sign(c)
-		}
+	if len(cursor.GetValues()) > len(q.shape.orders) {
+		return nil, invalid("a cursor has %d values for %d orders", len(cursor.GetValues()), len(q.shape.orders))
 	}
-	return 0
-}
-
-func (o order) sign(c int) int {
-	if o.desc {
-		return -c
-	}
-	return c
-}
-
-// within reports whether a document lies between the cursors.
-func (q *query) within(d document) bool {
-	if q.start != nil {
-		if c := q.against(d, q.start); c < 0 || c == 0 && !q.start.GetBefore() {
-			return false
-		}
-	}
-	if q.end != nil {
-		if c := q.against(d, q.end); c > 0 || c == 0 && q.end.GetBefore() {
-			return false
-		}
-	}
-	return true
-}
-
-// against compares a document with a cursor, which may name fewer values than there are orders.
-func (q *query) against(d document, cursor *pb.Cursor) int {
+	b := &bound{before: cursor.GetBefore()}
+	var position []byte
 	for i, v := range cursor.GetValues() {
-		if i == len(q.orders) {
-			break
+		o := q.shape.orders[i]
+		if o.path == nil {
+			k, err := db.document(v.GetReferenceValue())
+			if err != nil {
+				return nil, err
+			}
+			b.name = k
+			position, _ = o.append(position, k, nil)
+			continue
 		}
-		x, _ := d.value(q.orders[i].path)
-		if c := compare(x, v); c != 0 {
-			return q.orders[i].sign(c)
+		position = o.direct(position, func(b []byte) []byte { return appendValue(b, v) })
+	}
+	b.position = string(position)
+	return b, nil
+}
+
+// newProjection reads a projection, which wants the name alone if it is empty.
+func newProjection(s *pb.StructuredQuery_Projection) (mask, error) {
+	if s == nil {
+		return nil, nil
+	}
+	paths := make([]string, len(s.GetFields()))
+	for i, f := range s.GetFields() {
+		paths[i] = f.GetFieldPath()
+	}
+	return newMask(&pb.DocumentMask{FieldPaths: paths})
+}
+
+// side tells whether a position is before (-1), after (1) or between (0) the cursors.
+func (q *query) side(position string) int {
+	if b := q.start; b != nil {
+		c := strings.Compare(position[:min(len(position), len(b.position))], b.position)
+		if c < 0 || c == 0 && !b.before {
+			return -1
+		}
+	}
+	if b := q.end; b != nil {
+		c := strings.Compare(position[:min(len(position), len(b.position))], b.position)
+		if c > 0 || c == 0 && b.before {
+			return 1
 		}
 	}
 	return 0

@@ -2,7 +2,6 @@ package firestoretest
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
@@ -25,41 +24,49 @@ type selector interface {
 }
 
 // untransacted is the selector of a read that no transaction can make.
-type untransacted struct{ *pb.ListCollectionIdsRequest }
-
-func (untransacted) GetTransaction() []byte { return nil }
-
-func (db *database) view(s selector, begin *pb.TransactionOptions) (view, error) {
-	switch {
-	case begin != nil:
-		id, tx := db.begin(begin)
-		return view{tx.at, tx, []byte(id)}, nil
-	case len(s.GetTransaction()) > 0:
-		tx, err := db.transaction(string(s.GetTransaction()))
-		if err != nil {
-			return view{}, err
-		}
-		return view{tx.at, tx, nil}, nil
-	case s.GetReadTime() != nil:
-		at := s.GetReadTime().AsTime()
-		if time.Since(at) > kept {
-			return view{}, status.Error(codes.FailedPrecondition, "the read time is too far in the past")
-		}
-		return view{at: at}, nil
-	default:
-		return view{at: db.now()}, nil
+type untransacted struct {
+	request interface {
+		GetReadTime() *timestamppb.Timestamp
 	}
 }
 
-// read reads a document in a view.
-func (db *database) read(k key, v view) version {
-	db.mu.RLock()
-	found := db.get(k, v.at)
-	db.mu.RUnlock()
-	if v.tx != nil && !v.tx.readOnly {
-		db.saw(v.tx, k, found)
+func (untransacted) GetTransaction() []byte { return nil }
+
+func (u untransacted) GetReadTime() *timestamppb.Timestamp { return u.request.GetReadTime() }
+
+// view gives the view that a read asks for. The caller holds the lock until it has read.
+func (db *database) view(s selector, begin *pb.TransactionOptions) (view, error) {
+	now := db.clock.tick()
+	v := view{at: now}
+	switch {
+	case begin != nil:
+		id, tx, err := db.begin(begin)
+		if err != nil {
+			return v, err
+		}
+		v = view{tx.at, tx, []byte(id)}
+	case len(s.GetTransaction()) > 0:
+		tx, err := db.transactions.find(string(s.GetTransaction()), now)
+		if err != nil {
+			return v, err
+		}
+		v = view{tx.at, tx, nil}
+	case s.GetReadTime() != nil:
+		v.at = s.GetReadTime().AsTime().Truncate(time.Microsecond)
 	}
-	return found
+	return v, db.checkTime(v.at)
+}
+
+// checkTime refuses times at which nothing can be read.
+func (db *database) checkTime(t time.Time) error {
+	now := db.clock.tick()
+	if t.After(now) {
+		return invalid("the read time is in the future")
+	}
+	if now.Sub(t) > db.kept || t.Before(db.since) {
+		return status.Error(codes.FailedPrecondition, "the read time is too far in the past")
+	}
+	return nil
 }
 
 // BatchGetDocuments streams the documents in the order in which they were asked for.
@@ -68,54 +75,61 @@ func (s *Server) BatchGetDocuments(r *pb.BatchGetDocumentsRequest, stream pb.Fir
 	if err != nil {
 		return err
 	}
-	view, err := db.view(r, r.GetNewTransaction())
-	if err != nil {
-		return err
-	}
-	begun := view.begun
+	keys := make([]key, 0, len(r.GetDocuments()))
+	asked := make(map[key]bool)
 	for _, name := range r.GetDocuments() {
 		k, err := db.document(name)
 		if err != nil {
 			return err
 		}
-		response := &pb.BatchGetDocumentsResponse{Transaction: begun, ReadTime: timestamppb.New(view.at)}
-		begun = nil
-		found := db.read(k, view)
-		if found.exists() {
-			document, err := project(db.proto(k, found), r.GetMask())
-			if err != nil {
-				return err
-			}
-			response.Result = &pb.BatchGetDocumentsResponse_Found{Found: document}
+		if !asked[k] { // duplicates are answered once
+			asked[k] = true
+			keys = append(keys, k)
+		}
+	}
+	wanted, err := newMask(r.GetMask())
+	if err != nil {
+		return err
+	}
+	view, versions, err := db.getAll(keys, r, r.GetNewTransaction())
+	if err != nil {
+		return err
+	}
+	readTime := timestamppb.New(view.at)
+	if view.begun != nil {
+		if err := stream.Send(&pb.BatchGetDocumentsResponse{Transaction: view.begun}); err != nil {
+			return err
+		}
+	}
+	for i, k := range keys {
+		s.bill.read("BatchGetDocuments", k.collection(), 1)
+		response := &pb.BatchGetDocumentsResponse{ReadTime: readTime}
+		if versions[i].exists() {
+			response.Result = &pb.BatchGetDocumentsResponse_Found{Found: db.proto(k, versions[i], wanted)}
 		} else {
-			response.Result = &pb.BatchGetDocumentsResponse_Missing{Missing: name}
+			response.Result = &pb.BatchGetDocumentsResponse_Missing{Missing: db.resource(k)}
 		}
 		if err := stream.Send(response); err != nil {
 			return err
 		}
 	}
-	if begun != nil {
-		return stream.Send(&pb.BatchGetDocumentsResponse{Transaction: begun, ReadTime: timestamppb.New(view.at)})
-	}
 	return nil
 }
 
-// project leaves only the fields of a mask; nil leaves all.
-func project(d *pb.Document, mask *pb.DocumentMask) (*pb.Document, error) {
-	if mask == nil {
-		return d, nil
+// getAll reads documents in one view.
+func (db *database) getAll(keys []key, s selector, begin *pb.TransactionOptions) (view, []version, error) {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	view, err := db.view(s, begin)
+	if err != nil {
+		return view, nil, err
 	}
-	kept := fields{}
-	for _, text := range mask.GetFieldPaths() {
-		path, err := fieldPath(text)
-		if err != nil {
-			return nil, err
-		}
-		if v, ok := lookup(d.GetFields(), path); ok && text != nameField {
-			kept = set(kept, path, v)
-		}
+	versions := make([]version, len(keys))
+	for i, k := range keys {
+		versions[i] = db.get(k).at(view.at)
+		view.tx.sawDocument(db, k, versions[i])
 	}
-	return &pb.Document{Name: d.GetName(), Fields: kept, CreateTime: d.GetCreateTime(), UpdateTime: d.GetUpdateTime()}, nil
+	return view, versions, nil
 }
 
 // GetDocument reads one document.
@@ -128,87 +142,17 @@ func (s *Server) GetDocument(_ context.Context, r *pb.GetDocumentRequest) (*pb.D
 	if err != nil {
 		return nil, err
 	}
-	view, err := db.view(r, nil)
+	wanted, err := newMask(r.GetMask())
 	if err != nil {
 		return nil, err
 	}
-	found := db.read(k, view)
-	if !found.exists() {
-		return nil, status.Errorf(codes.NotFound, "%s not found", r.GetName())
-	}
-	return project(db.proto(k, found), r.GetMask())
-}
-
-// ListDocuments lists the documents of a collection by name, and with ShowMissing also those that only have
-// collections below them.
-func (s *Server) ListDocuments(_ context.Context, r *pb.ListDocumentsRequest) (*pb.ListDocumentsResponse, error) {
-	db, err := s.database(r.GetParent())
+	_, versions, err := db.getAll([]key{k}, r, nil)
 	if err != nil {
 		return nil, err
 	}
-	parent, err := db.parse(r.GetParent())
-	if err != nil {
-		return nil, err
+	s.bill.read("GetDocument", k.collection(), 1)
+	if !versions[0].exists() {
+		return nil, status.Errorf(codes.NotFound, "document not found: %s", r.GetName())
 	}
-	view, err := db.view(r, nil)
-	if err != nil {
-		return nil, err
-	}
-	size := int(r.GetPageSize())
-	if size <= 0 {
-		size = 300
-	}
-	response := &pb.ListDocumentsResponse{}
-	prefix := parent.below() + r.GetCollectionId() + separator
-	last := key(r.GetPageToken())
-	db.mu.RLock()
-	defer db.mu.RUnlock()
-	db.scan(prefix, view.at, func(k key, v version) bool {
-		id, deeper, below := strings.Cut(string(k[len(prefix):]), separator)
-		k = key(prefix + id)
-		if k <= last || below && (deeper == "" || !r.GetShowMissing()) {
-			return true
-		}
-		if len(response.Documents) == size {
-			response.NextPageToken = string(last)
-			return false
-		}
-		last = k
-		document := &pb.Document{Name: db.resource(k)}
-		if !below {
-			if document, err = project(db.proto(k, v), r.GetMask()); err != nil {
-				return false
-			}
-		}
-		response.Documents = append(response.Documents, document)
-		return true
-	})
-	return response, err
-}
-
-// ListCollectionIds lists the ids of the collections right below a document or the root.
-func (s *Server) ListCollectionIds(_ context.Context, r *pb.ListCollectionIdsRequest) (*pb.ListCollectionIdsResponse, error) {
-	db, err := s.database(r.GetParent())
-	if err != nil {
-		return nil, err
-	}
-	parent, err := db.parse(r.GetParent())
-	if err != nil {
-		return nil, err
-	}
-	view, err := db.view(untransacted{r}, nil)
-	if err != nil {
-		return nil, err
-	}
-	response := &pb.ListCollectionIdsResponse{}
-	db.mu.RLock()
-	defer db.mu.RUnlock()
-	db.scan(parent.below(), view.at, func(k key, _ version) bool {
-		id, _, _ := strings.Cut(string(k[len(parent.below()):]), separator)
-		if n := len(response.CollectionIds); n == 0 || response.CollectionIds[n-1] != id {
-			response.CollectionIds = append(response.CollectionIds, id)
-		}
-		return true
-	})
-	return response, nil
+	return db.proto(k, versions[0], wanted), nil
 }

@@ -3,6 +3,7 @@ package firestoretest
 import (
 	"context"
 	"crypto/rand"
+	"sync"
 	"time"
 
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
@@ -15,19 +16,28 @@ import (
 type transaction struct {
 	at       time.Time
 	readOnly bool
-	reads    map[key]time.Time // the version of each document that was read; zero: there was none
-	queries  []seen
+
+	mu    sync.Mutex
+	reads []read
 }
 
-// seen is a query and what it gave.
-type seen struct {
-	query *query
-	keys  map[key]time.Time
+// read is what a transaction saw: whether that is still so at a later time. The lock is held.
+type read func(t time.Time) bool
+
+// transactions are those under way, by id.
+type transactions struct {
+	mu   sync.Mutex
+	byID map[string]*transaction
 }
 
 // transactionLimit is how long a transaction may last.
 // https://firebase.google.com/docs/firestore/quotas#writes_and_transactions
 const transactionLimit = 270 * time.Second
+
+var (
+	errNoTransaction = status.Error(codes.InvalidArgument, "The referenced transaction has expired or is no longer valid.")
+	errConflict      = status.Error(codes.Aborted, "the transaction read what has changed since: try again")
+)
 
 // BeginTransaction begins a transaction at the present time, or, read only, at a past one.
 func (s *Server) BeginTransaction(_ context.Context, r *pb.BeginTransactionRequest) (*pb.BeginTransactionResponse, error) {
@@ -35,28 +45,53 @@ func (s *Server) BeginTransaction(_ context.Context, r *pb.BeginTransactionReque
 	if err != nil {
 		return nil, err
 	}
-	id, _ := db.begin(r.GetOptions())
-	return &pb.BeginTransactionResponse{Transaction: []byte(id)}, nil
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	id, _, err := db.begin(r.GetOptions())
+	return &pb.BeginTransactionResponse{Transaction: []byte(id)}, err
 }
 
-func (db *database) begin(o *pb.TransactionOptions) (string, *transaction) {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	tx := &transaction{at: db.tick(), reads: make(map[key]time.Time)}
-	if o.GetReadOnly() != nil {
-		tx.readOnly = true
-		if past := o.GetReadOnly().GetReadTime(); past != nil {
-			tx.at = past.AsTime()
-		}
-	}
-	for id, old := range db.transactions {
-		if tx.at.Sub(old.at) > transactionLimit && !old.readOnly {
-			delete(db.transactions, id)
+// begin begins a transaction. The caller holds the lock.
+func (db *database) begin(o *pb.TransactionOptions) (string, *transaction, error) {
+	tx := &transaction{at: db.clock.tick(), readOnly: o.GetReadOnly() != nil}
+	now := tx.at
+	if past := o.GetReadOnly().GetReadTime(); past != nil {
+		tx.at = past.AsTime()
+		if err := db.checkTime(tx.at); err != nil {
+			return "", nil, err
 		}
 	}
 	id := rand.Text()
-	db.transactions[id] = tx
-	return id, tx
+	db.transactions.mu.Lock()
+	defer db.transactions.mu.Unlock()
+	if db.transactions.byID == nil {
+		db.transactions.byID = make(map[string]*transaction)
+	}
+	for id, old := range db.transactions.byID {
+		if limit := max(transactionLimit, db.kept); now.Sub(old.at) > limit {
+			delete(db.transactions.byID, id)
+		}
+	}
+	db.transactions.byID[id] = tx
+	return id, tx, nil
+}
+
+// find finds a transaction that is under way.
+func (ts *transactions) find(id string, now time.Time) (*transaction, error) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	tx := ts.byID[id]
+	if tx == nil || !tx.readOnly && now.Sub(tx.at) > transactionLimit {
+		return nil, errNoTransaction
+	}
+	return tx, nil
+}
+
+// end forgets a transaction.
+func (ts *transactions) end(id string) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	delete(ts.byID, id)
 }
 
 // Rollback forgets a transaction.
@@ -65,87 +100,67 @@ func (s *Server) Rollback(_ context.Context, r *pb.RollbackRequest) (*emptypb.Em
 	if err != nil {
 		return nil, err
 	}
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	delete(db.transactions, string(r.GetTransaction()))
+	db.transactions.end(string(r.GetTransaction()))
 	return &emptypb.Empty{}, nil
 }
 
-// transaction finds one that is under way.
-func (db *database) transaction(id string) (*transaction, error) {
-	db.mu.RLock()
-	defer db.mu.RUnlock()
-	if tx := db.transactions[id]; tx != nil {
-		return tx, nil
+// finish ends a transaction that is about to commit at a time. ABORTED: it writes, and something that it read has
+// changed since. (One that only reads saw one time, and so is in order.) The caller holds the lock.
+func (db *database) finish(id string, now time.Time, writes bool) error {
+	tx, err := db.transactions.find(id, now)
+	if err != nil {
+		return err
 	}
-	return nil, errNoTransaction
-}
-
-var errNoTransaction = status.Error(codes.InvalidArgument, "the transaction has expired or is not known")
-
-// finish ends a transaction that is about to commit. ABORTED: something that it read has changed since. The caller
-// holds the lock.
-func (db *database) finish(id string, writes bool) error {
-	tx := db.transactions[id]
-	if tx == nil {
-		return errNoTransaction
-	}
-	delete(db.transactions, id)
-	if tx.readOnly {
-		if writes {
-			return invalid("a read only transaction can't write")
-		}
+	db.transactions.end(id)
+	if !writes {
 		return nil
 	}
-	for k, read := range tx.reads {
-		if now := db.get(k, db.last); !updated(now).Equal(read) {
-			return errConflict
-		}
+	if tx.readOnly {
+		return invalid("a read only transaction can't write")
 	}
-	for _, s := range tx.queries {
-		if !s.unchanged(db) {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	for _, unchanged := range tx.reads {
+		if !unchanged(now) {
 			return errConflict
 		}
 	}
 	return nil
 }
 
-var errConflict = status.Error(codes.Aborted, "the transaction read what has changed since: try again")
-
-func updated(v version) time.Time {
-	if !v.exists() {
-		return time.Time{}
+// saw notes what a transaction read.
+func (tx *transaction) saw(r read) {
+	if tx == nil || tx.readOnly {
+		return
 	}
-	return v.at
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	tx.reads = append(tx.reads, r)
 }
 
-func (s seen) unchanged(db *database) bool {
-	found := db.run(s.query, db.last)
-	if len(found) != len(s.keys) {
-		return false
+// sawDocument notes that a transaction read a document.
+func (tx *transaction) sawDocument(db *database, k key, v version) {
+	tx.saw(func(t time.Time) bool { return db.get(k).at(t).updated().Equal(v.updated()) })
+}
+
+// sawQuery notes that a transaction ran a query.
+func (tx *transaction) sawQuery(db *database, q *query, matches []match) {
+	if tx == nil || tx.readOnly {
+		return
 	}
-	for _, f := range found {
-		if read, ok := s.keys[f.key]; !ok || !read.Equal(f.at) {
+	tx.saw(func(t time.Time) bool {
+		if g := db.groups[q.group]; q.group != "" && (g == nil || !g.changed.After(tx.at)) {
+			return true
+		}
+		found := db.run(q, t).matches
+		if len(found) != len(matches) {
 			return false
 		}
-	}
-	return true
-}
-
-// saw notes that a transaction read a document.
-func (db *database) saw(tx *transaction, k key, v version) {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	tx.reads[k] = updated(v)
-}
-
-// ran notes that a transaction ran a query.
-func (db *database) ran(tx *transaction, q *query, found []match) {
-	keys := make(map[key]time.Time, len(found))
-	for _, f := range found {
-		keys[f.key] = f.at
-	}
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	tx.queries = append(tx.queries, seen{q, keys})
+		for i, m := range found {
+			if m.key != matches[i].key || !m.at.Equal(matches[i].at) {
+				return false
+			}
+		}
+		return true
+	})
 }

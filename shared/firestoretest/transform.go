@@ -9,14 +9,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// maxTransforms is how many one document may have in a commit.
-const maxTransforms = 500
-
 // transform applies field transforms one after the other and gives their results.
 func transform(f fields, transforms []*pb.DocumentTransform_FieldTransform, now time.Time) (fields, []*pb.Value, error) {
-	if len(transforms) > maxTransforms {
-		return nil, nil, invalid("%d transforms of a document, at most %d", len(transforms), maxTransforms)
-	}
 	results := make([]*pb.Value, len(transforms))
 	for i, t := range transforms {
 		path, err := fieldPath(t.GetFieldPath())

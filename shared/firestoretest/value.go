@@ -36,7 +36,10 @@ func rank(v *pb.Value) int {
 	case *pb.Value_ArrayValue:
 		return 9
 	case *pb.Value_MapValue:
-		return 10
+		if _, ok := vectorOf(v); ok {
+			return 10
+		}
+		return 11
 	default:
 		return 0
 	}
@@ -59,17 +62,48 @@ func compare(a, b *pb.Value) int {
 	case *pb.Value_BytesValue:
 		return bytes.Compare(a.GetBytesValue(), b.GetBytesValue())
 	case *pb.Value_ReferenceValue:
-		return slices.Compare(strings.Split(a.GetReferenceValue(), "/"), strings.Split(b.GetReferenceValue(), "/"))
+		return compareReferences(a.GetReferenceValue(), b.GetReferenceValue())
 	case *pb.Value_GeoPointValue:
 		p, q := a.GetGeoPointValue(), b.GetGeoPointValue()
 		return cmp.Or(cmp.Compare(p.GetLatitude(), q.GetLatitude()), cmp.Compare(p.GetLongitude(), q.GetLongitude()))
 	case *pb.Value_ArrayValue:
 		return slices.CompareFunc(a.GetArrayValue().GetValues(), b.GetArrayValue().GetValues(), compare)
 	case *pb.Value_MapValue:
+		if v, ok := vectorOf(a); ok {
+			w, _ := vectorOf(b)
+			return cmp.Or(cmp.Compare(len(v), len(w)), slices.CompareFunc(v, w, compare))
+		}
 		return compareMaps(a.GetMapValue().GetFields(), b.GetMapValue().GetFields())
 	default:
 		return 0
 	}
+}
+
+// compareReferences compares segment by segment, which is to say that a slash comes before anything else.
+func compareReferences(a, b string) int {
+	for i := range min(len(a), len(b)) {
+		switch {
+		case a[i] == b[i]:
+		case a[i] == '/':
+			return -1
+		case b[i] == '/':
+			return 1
+		default:
+			return cmp.Compare(a[i], b[i])
+		}
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+// vectorOf gives the elements of a vector, which goes over the wire as a map
+// (https://firebase.google.com/docs/firestore/vector-search).
+func vectorOf(v *pb.Value) ([]*pb.Value, bool) {
+	f := v.GetMapValue().GetFields()
+	if len(f) != 2 || f["__type__"].GetStringValue() != "__vector__" {
+		return nil, false
+	}
+	elements, ok := f["value"].GetValueType().(*pb.Value_ArrayValue)
+	return elements.ArrayValue.GetValues(), ok
 }
 
 func bit(b bool) int {
@@ -157,35 +191,4 @@ func set(f fields, path []string, v *pb.Value) fields {
 		MapValue: &pb.MapValue{Fields: set(inner.GetFields(), path[1:], v)},
 	}}
 	return copied
-}
-
-// checkFields holds a document to the rules for field names and arrays
-// (https://firebase.google.com/docs/firestore/quotas#collections_documents_and_fields).
-func checkFields(f fields) error {
-	for name, v := range f {
-		if name == "" || len(name) >= 4 && strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") {
-			return invalid("the field name %q is reserved", name)
-		}
-		if err := checkValue(v, false); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func checkValue(v *pb.Value, inArray bool) error {
-	switch v := v.GetValueType().(type) {
-	case *pb.Value_MapValue:
-		return checkFields(v.MapValue.GetFields())
-	case *pb.Value_ArrayValue:
-		if inArray {
-			return invalid("an array can't be right inside an array")
-		}
-		for _, element := range v.ArrayValue.GetValues() {
-			if err := checkValue(element, true); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

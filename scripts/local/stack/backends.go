@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"cloud.google.com/go/firestore"
@@ -52,7 +53,9 @@ type backends struct {
 	close []func() error // in the order of opening
 }
 
-func openBackends(ctx context.Context, project string) (_ *backends, err error) {
+// openBackends starts what isn't running elsewhere. Firestore's documents are kept in the directory data, unless it is
+// "".
+func openBackends(ctx context.Context, project, data string) (_ *backends, err error) {
 	b := &backends{firestoreAddr: os.Getenv(firestoreEmulator), pubsubAddr: os.Getenv(pubsubEmulator)}
 	defer func() {
 		if err != nil {
@@ -60,7 +63,7 @@ func openBackends(ctx context.Context, project string) (_ *backends, err error) 
 		}
 	}()
 	if b.firestoreAddr == "" {
-		server, err := firestoretest.NewServer(firestoretest.Options{})
+		server, err := openFirestore(data)
 		if err != nil {
 			return nil, err
 		}
@@ -85,6 +88,19 @@ func openBackends(ctx context.Context, project string) (_ *backends, err error) 
 	}
 	b.closes(b.pubsub.Close)
 	return b, b.subscribe(ctx, project)
+}
+
+// documentsFile is the name of the file that documents are kept in.
+const documentsFile = "firestore.db"
+
+func openFirestore(data string) (*firestoretest.Server, error) {
+	if data == "" {
+		return firestoretest.NewServer(firestoretest.Options{})
+	}
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return nil, err
+	}
+	return firestoretest.NewServer(firestoretest.Options{File: filepath.Join(data, documentsFile)})
 }
 
 func (b *backends) closes(close func() error) { b.close = append(b.close, close) }

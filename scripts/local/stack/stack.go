@@ -41,6 +41,7 @@ type Options struct {
 	LogFormat  string       // console by default, or json
 	LogLevel   string       // info by default
 	ListenPort int          // any that is free by default
+	Data       string       // directory to keep Firestore's documents in; none by default
 
 	Retry      Retry         // of pushes: by default the cloud's, twenty times as fast
 	SweepEvery time.Duration // 1 min by default
@@ -89,7 +90,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.backends, err = openBackends(ctx, s.Project); err != nil {
+	if s.backends, err = openBackends(ctx, s.Project, o.Data); err != nil {
 		return nil, err
 	}
 	s.Redis, s.Firestore, s.FirestoreAddr = s.backends.redis, s.backends.firestore, s.backends.firestoreAddr
