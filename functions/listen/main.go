@@ -18,6 +18,7 @@ import (
 	"earshot.dev/functions/listen/stt/deepgram"
 	"earshot.dev/shared/auth"
 	"earshot.dev/shared/cache"
+	"earshot.dev/shared/cached"
 	"earshot.dev/shared/logging"
 	"earshot.dev/shared/publisher"
 	"earshot.dev/shared/redisclient"
@@ -41,7 +42,7 @@ func run(ctx context.Context) (err error) {
 	}
 	slog.SetDefault(logging.New(os.Stderr, cfg.Logging, "listen"))
 
-	db, err := store.Open(ctx, cfg.ProjectID)
+	documents, err := store.Open(ctx, cfg.ProjectID)
 	if err != nil {
 		return err
 	}
@@ -54,6 +55,7 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	db := cached.New(documents, rdb)
 	profiles := cache.New(rdb, cache.Options{Name: "profile", Version: 1, LocalTTL: 10 * time.Second}, db.Profile)
 	recognizer, err := deepgram.New(deepgram.Config{
 		URL: cfg.DeepgramURL, Key: cfg.DeepgramAPIKey, Model: cfg.DeepgramModel, Languages: cfg.DeepgramLanguages,
@@ -64,7 +66,7 @@ func run(ctx context.Context) (err error) {
 	defer func() {
 		profiles.Close()
 		events.Close()
-		err = errors.Join(err, rdb.Close(), topics.Close(), db.Close())
+		err = errors.Join(err, topics.Close(), db.Close(), rdb.Close())
 	}()
 
 	sessions := session.NewRegistry(cfg.MaxSessions)

@@ -112,6 +112,62 @@ func TestGroupWithoutRedis(t *testing.T) {
 	})
 }
 
+// Everybody asks for the same at once, of four processes that have nothing: it is loaded once, or, without Redis, once
+// by each.
+func TestGroupStampede(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fail func(s *redistest.Server)
+		most int64
+	}{
+		"Redis up":   {func(*redistest.Server) {}, 1},
+		"Redis down": {(*redistest.Server).Kill, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := redistest.New(t)
+			var loads atomic.Int64
+			asked := make(chan struct{})
+			groups := make([]*Group[doc], 4)
+			for i := range groups {
+				groups[i] = family(t, server, Options{}, func(ctx context.Context, _, _ string) (doc, error) {
+					loads.Add(1)
+					<-asked
+					await(ctx, 20*time.Millisecond)
+					return doc{}, nil
+				})
+				groups[i].generations.remote.timeout, groups[i].members.remote.timeout = patience, patience
+			}
+			tt.fail(server)
+			var begun, done sync.WaitGroup
+			for n := range 1000 {
+				begun.Add(1)
+				done.Go(func() {
+					begun.Done()
+					if _, err := groups[n%4].Get(t.Context(), "anna", "k"); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			begun.Wait()
+			for before := int64(-1); ; { // until nobody comes any further
+				var waiting int64
+				for _, g := range groups {
+					waiting += g.members.Stats().Shared + g.outage.Stats().Shared
+				}
+				if waiting == before {
+					break
+				}
+				before = waiting
+				<-time.After(50 * time.Millisecond)
+			}
+			close(asked)
+			done.Wait()
+			if got := loads.Load(); got > tt.most {
+				t.Errorf("1000 callers: got %d loads, want %d at most", got, tt.most)
+			}
+		})
+	}
+}
+
 // Writers and readers of one owner's lists, in several processes, with delays between load and store: no list is
 // older than what was written, and the group told of, before it was asked for.
 func TestGroupReadYourWrites(t *testing.T) {
