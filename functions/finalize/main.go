@@ -15,6 +15,7 @@ import (
 	"earshot.dev/functions/finalize/finalizer"
 	"earshot.dev/functions/finalize/summary/extractive"
 	"earshot.dev/shared/auth"
+	"earshot.dev/shared/cached"
 	"earshot.dev/shared/event"
 	"earshot.dev/shared/lock"
 	"earshot.dev/shared/logging"
@@ -41,7 +42,7 @@ func run(ctx context.Context) (err error) {
 	}
 	slog.SetDefault(logging.New(os.Stderr, cfg.Logging, "finalize"))
 
-	db, err := store.Open(ctx, cfg.ProjectID)
+	documents, err := store.Open(ctx, cfg.ProjectID)
 	if err != nil {
 		return err
 	}
@@ -54,10 +55,11 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	db := cached.New(documents, rdb)
 	locks := lock.New(rdb)
 	defer func() {
 		events.Close()
-		err = errors.Join(err, rdb.Close(), topics.Close(), db.Close())
+		err = errors.Join(err, topics.Close(), db.Close(), rdb.Close())
 	}()
 
 	summarizer, err := extractive.New()

@@ -9,11 +9,10 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"earshot.dev/functions/integrations/webhook"
 	"earshot.dev/shared/auth"
-	"earshot.dev/shared/cache"
+	"earshot.dev/shared/cached"
 	"earshot.dev/shared/event"
 	"earshot.dev/shared/lock"
 	"earshot.dev/shared/logging"
@@ -39,7 +38,7 @@ func run(ctx context.Context) (err error) {
 	}
 	slog.SetDefault(logging.New(os.Stderr, cfg.Logging, "integrations"))
 
-	db, err := store.Open(ctx, cfg.ProjectID)
+	documents, err := store.Open(ctx, cfg.ProjectID)
 	if err != nil {
 		return err
 	}
@@ -47,16 +46,12 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	db := cached.New(documents, rdb)
 	locks := lock.New(rdb)
-	settings := cache.New(rdb, cache.Options{Name: "webhook", Version: 1, LocalTTL: 10 * time.Second}, webhookOf(db))
-	defer func() {
-		settings.Close()
-		err = errors.Join(err, rdb.Close(), db.Close())
-	}()
+	defer func() { err = errors.Join(err, db.Close(), rdb.Close()) }()
 
 	sender := webhook.New(webhook.Options{
-		Store: db, Hold: locks.Try, AllowPrivate: cfg.AllowPrivateWebhooks,
-		Settings: through(settings),
+		Store: db, Hold: locks.Try, Settings: db.Read.Webhook, AllowPrivate: cfg.AllowPrivateWebhooks,
 	})
 	defer sender.Close()
 	sub := subscriber.New(map[string]func(context.Context, event.Event) error{

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -17,7 +16,7 @@ import (
 	"earshot.dev/functions/listen/wire"
 	"earshot.dev/shared/account"
 	"earshot.dev/shared/auth"
-	"earshot.dev/shared/cache"
+	"earshot.dev/shared/cached"
 	"earshot.dev/shared/fault"
 	"earshot.dev/shared/logging"
 	"earshot.dev/shared/usage"
@@ -27,10 +26,9 @@ import (
 // a refused upgrade only as a failure, so whoever comes is accepted, and refused with a close code.
 type door struct {
 	users      *auth.Users
-	profiles   *cache.Query[account.Profile]
-	months     *cache.Query[usage.Totals] // by {uid}/{month}
 	recognizer stt.Recognizer
 	store      session.Store
+	read       *cached.Reader
 	publisher  session.Publisher
 	sessions   *session.Registry
 	limits     limits
@@ -107,7 +105,7 @@ func (d *door) visit(ctx context.Context, id, uid string, socket *wire.Socket, r
 
 // admit checks whether what the client asks for can be had.
 func (d *door) admit(ctx context.Context, uid string, r *http.Request) (session.Params, []session.Decoder, error) {
-	profile, err := d.profiles.Get(ctx, uid)
+	profile, err := d.read.Profile(ctx, uid)
 	if fault.Is(err, fault.NotFound) {
 		return session.Params{}, nil, fault.Newf(fault.Unauthenticated, "read profile", "unknown user")
 	}
@@ -139,25 +137,21 @@ func (d *door) admit(ctx context.Context, uid string, r *http.Request) (session.
 // allowance is what is left of the speech that the user's plan has recognised this month; nil: there is no limit, or
 // it can't be known now, which is no reason to let nobody in.
 func (d *door) allowance(ctx context.Context, uid string, p account.Profile) *time.Duration {
-	limit, limited := p.Allowance()
-	if !limited {
+	plan := account.PlanOf(p)
+	if plan.Transcription == 0 {
 		return nil
 	}
-	used, err := d.months.Get(ctx, uid+"/"+usage.Month(time.Now()))
-	if err != nil && !fault.Is(err, fault.NotFound) {
+	month := usage.Month(time.Now())
+	months, err := d.read.Months(ctx, uid, month, month)
+	if err != nil {
 		logging.Error(ctx, "allowance_not_read", err)
 		return nil
 	}
-	left := limit - time.Duration(used.SpeechMS)*time.Millisecond
-	return &left
-}
-
-// monthOf loads what a user used in a month, by {uid}/{month}.
-func monthOf(read func(ctx context.Context, uid, month string) (usage.Totals, error)) func(context.Context, string) (usage.Totals, error) {
-	return func(ctx context.Context, key string) (usage.Totals, error) {
-		uid, month, _ := strings.Cut(key, "/")
-		return read(ctx, uid, month)
+	left := plan.Transcription
+	for _, m := range months {
+		left -= time.Duration(m.Totals.SpeechMS) * time.Millisecond
 	}
+	return &left
 }
 
 // deviceID is what may be the name of a document.

@@ -10,13 +10,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"cloud.google.com/go/pubsub/v2"
 
 	"earshot.dev/functions/listen/session"
 	"earshot.dev/shared/auth"
-	"earshot.dev/shared/cache"
+	"earshot.dev/shared/cached"
 	"earshot.dev/shared/logging"
 	"earshot.dev/shared/publisher"
 	"earshot.dev/shared/redisclient"
@@ -40,7 +39,7 @@ func run(ctx context.Context) (err error) {
 	}
 	slog.SetDefault(logging.New(os.Stderr, cfg.Logging, "listen"))
 
-	db, err := store.Open(ctx, cfg.ProjectID)
+	documents, err := store.Open(ctx, cfg.ProjectID)
 	if err != nil {
 		return err
 	}
@@ -53,23 +52,20 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	profiles := cache.New(rdb, cache.Options{Name: "profile", Version: 1, LocalTTL: 10 * time.Second}, db.Profile)
-	months := cache.New(rdb, cache.Options{Name: "month", Version: 1, TTL: time.Minute}, monthOf(db.MonthUsage))
+	db := cached.New(documents, rdb)
 	recognizer, closeRecognizer, err := openRecognizer(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		profiles.Close()
-		months.Close()
 		events.Close()
-		err = errors.Join(err, closeRecognizer(), rdb.Close(), topics.Close(), db.Close())
+		err = errors.Join(err, closeRecognizer(), topics.Close(), db.Close(), rdb.Close())
 	}()
 
 	sessions := session.NewRegistry(cfg.Limits.Sessions, cfg.Limits.UserSessions)
 	d := &door{
-		users: auth.NewUsers(ctx, cfg.Auth), profiles: profiles, months: months, recognizer: recognizer,
-		store: db, publisher: events, sessions: sessions, limits: cfg.Limits,
+		users: auth.NewUsers(ctx, cfg.Auth), recognizer: recognizer, store: db, read: db.Read, publisher: events,
+		sessions: sessions, limits: cfg.Limits,
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/v4/listen", d.app)

@@ -14,6 +14,7 @@ import (
 
 	"earshot.dev/functions/sweep/sweeper"
 	"earshot.dev/shared/auth"
+	"earshot.dev/shared/cached"
 	"earshot.dev/shared/lock"
 	"earshot.dev/shared/logging"
 	"earshot.dev/shared/publisher"
@@ -38,7 +39,7 @@ func run(ctx context.Context) (err error) {
 	}
 	slog.SetDefault(logging.New(os.Stderr, cfg.Logging, "sweep"))
 
-	db, err := store.Open(ctx, cfg.ProjectID)
+	documents, err := store.Open(ctx, cfg.ProjectID)
 	if err != nil {
 		return err
 	}
@@ -51,10 +52,11 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	db := cached.New(documents, rdb)
 	locks := lock.New(rdb)
 	defer func() {
 		events.Close()
-		err = errors.Join(err, rdb.Close(), topics.Close(), db.Close())
+		err = errors.Join(err, topics.Close(), db.Close(), rdb.Close())
 	}()
 
 	s := &sweeper.Sweeper{Store: db, Publisher: events, Hold: locks.Try}

@@ -13,6 +13,7 @@ import (
 
 	"earshot.dev/functions/usage/aggregator"
 	"earshot.dev/shared/auth"
+	"earshot.dev/shared/cached"
 	"earshot.dev/shared/event"
 	"earshot.dev/shared/lock"
 	"earshot.dev/shared/logging"
@@ -38,7 +39,7 @@ func run(ctx context.Context) (err error) {
 	}
 	slog.SetDefault(logging.New(os.Stderr, cfg.Logging, "usage"))
 
-	db, err := store.Open(ctx, cfg.ProjectID)
+	documents, err := store.Open(ctx, cfg.ProjectID)
 	if err != nil {
 		return err
 	}
@@ -46,8 +47,9 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	db := cached.New(documents, rdb)
 	locks := lock.New(rdb)
-	defer func() { err = errors.Join(err, rdb.Close(), db.Close()) }()
+	defer func() { err = errors.Join(err, db.Close(), rdb.Close()) }()
 
 	a := &aggregator.Aggregator{Store: db, Hold: inTurn(locks)}
 	sub := subscriber.New(map[string]func(context.Context, event.Event) error{event.UsageRecorded: a.Record})

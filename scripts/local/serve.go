@@ -18,6 +18,10 @@ func serve(ctx context.Context, system *stack.Stack, uid string, out *terminal.T
 	if err != nil {
 		return err
 	}
+	api, err := system.Conversations.URL()
+	if err != nil {
+		return err
+	}
 	token, err := system.UserToken(uid, served)
 	if err != nil {
 		return err
@@ -26,6 +30,8 @@ func serve(ctx context.Context, system *stack.Stack, uid string, out *terminal.T
 	out.Printf("\nexport EARSHOT_TOKEN=%s\n\ngo run ./scripts/stream --url=%s --end FILE\n", token, url)
 	out.Title("Or a microphone")
 	out.Printf("\narecord -q -f S16_LE -r 16000 -c 1 | go run ./scripts/stream --url=%s --end -\n", url)
+	out.Title("And read what there is; the API is described at " + api + "/openapi.json")
+	out.Printf("\ncurl -sH \"Authorization: Bearer $EARSHOT_TOKEN\" %s/v1/conversations\n", api)
 	out.Printf("\n%s\n", out.Dim("The recogniser understands English, and not all of it. Ctrl-C ends everything."))
 
 	ctx, cancel := context.WithCancelCause(ctx)

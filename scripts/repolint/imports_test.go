@@ -35,6 +35,7 @@ var imports = []row{
 	{"shared/event", "shared/transcript shared/usage shared/conversation shared/account", false},
 	{"shared/fault", domain, false},
 	{adapters, basics, true},
+	{"shared/cached", basics + " shared/store shared/cache", true}, // the two together
 	{servers, basics, true},
 	{"functions/e2e scripts/...", "...", true},
 	{"functions/*", "shared/*", true}, // package main
@@ -52,7 +53,7 @@ var owners = []struct{ path, who string }{
 	{"github.com/coreos/go-oidc", "shared/auth"},
 	{"github.com/lmittmann/tint", "shared/logging"},
 	{"github.com/maypok86/otter", "shared/cache"},
-	{"github.com/redis/go-redis", "shared/cache shared/lock shared/redisclient scripts/..."},
+	{"github.com/redis/go-redis", "shared/cache shared/cached shared/lock shared/redisclient scripts/..."},
 }
 
 func checkImports(t tree) []finding {

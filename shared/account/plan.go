@@ -2,19 +2,19 @@ package account
 
 import "time"
 
-// The plans. Any other than the free one has no limit.
-const (
-	PlanFree      = "basic" // as Omi's clients know it
-	PlanUnlimited = "unlimited"
-)
+// Plan is what a user may use in a month.
+type Plan struct {
+	Name          string
+	Transcription time.Duration // of speech; 0: no limit
+}
 
-// freeAllowance is the speech that the free plan has recognised in a month, as Omi's does.
-const freeAllowance = 1200 * time.Minute
+// basic is the plan of whoever has none, by the name that Omi's apps know, and with the allowance of theirs.
+var basic = Plan{"basic", 1200 * time.Minute}
 
-// Allowance is how much speech the user may have recognised in a month; limited is false where that is any amount.
-func (p Profile) Allowance() (speech time.Duration, limited bool) {
-	if p.Plan == "" || p.Plan == PlanFree {
-		return freeAllowance, true
+// PlanOf is the plan that the profile names. Only the basic one has a limit.
+func PlanOf(p Profile) Plan {
+	if p.Plan == "" || p.Plan == basic.Name {
+		return basic
 	}
-	return 0, false
+	return Plan{Name: p.Plan}
 }

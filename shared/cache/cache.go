@@ -3,7 +3,6 @@ package cache
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -18,7 +17,7 @@ import (
 const (
 	defaultTTL         = 10 * time.Minute
 	defaultNegativeTTL = 10 * time.Second
-	defaultSize        = 1000
+	defaultLocalBytes  = 16 << 20
 
 	loadTimeout = 5 * time.Second // of the loader
 )
@@ -31,8 +30,14 @@ type Options struct {
 	TTL         time.Duration // of a value in Redis, less up to a tenth so that they don't end together; 0 is 10 min
 	NegativeTTL time.Duration // of a not-found, in both layers; 0 is 10 s
 	LocalTTL    time.Duration // of anything in this process, where it may be stale; 0 keeps nothing here
-	Size        int           // entries in this process at most; 0 is 1000
+	LocalBytes  int           // of JSON whose values this process keeps, at most; 0 is 16 MiB
 }
+
+// Perishable is a T that is kept in Redis for less than the TTL, if KeepFor is less.
+type Perishable interface{ KeepFor() time.Duration }
+
+// Versioned is a T whose versions are in order: of two under one key, the one with the greater number is the later.
+type Versioned interface{ Version() int64 }
 
 // Query answers a question that has a key with a T, out of the nearest place that knows. Its methods may be called
 // from any goroutine.
@@ -45,25 +50,27 @@ type Query[T any] struct {
 	remote      *remote
 	stats       counters
 
-	mu      sync.Mutex
-	flights map[string]*flight[T] // the latest of each key that is under way
-	closed  context.Context       // ends with Close; guarded by mu against flights that would begin after
-	close   context.CancelFunc
-	flying  sync.WaitGroup
+	mu         sync.Mutex
+	flights    map[string]*flight[T] // the latest of each key that is under way
+	refreshing map[string]bool       // keys whose value is loaded again before it ends
+	closed     context.Context       // ends with Close; guarded by mu against flights that would begin after
+	close      context.CancelFunc
+	flying     sync.WaitGroup // flights and refreshes
 }
 
 // answer is what may be kept: a value, or the error that says that there is none.
 type answer[T any] struct {
 	value T
 	err   error // of kind fault.NotFound, or nil
+	size  int   // of its entry, in bytes
 }
 
 // New returns a Query over the loader, which returns an error of kind [fault.NotFound] where there is nothing under
 // the key, and must end when its context does. T must survive encoding/json. The client must let a context's
 // deadline end a call: New panics unless [redis.Options.ContextTimeoutEnabled] is set, since a silent Redis would
-// stall every Get otherwise.
+// stall every Get otherwise. Without a client there is no second layer, and what is left is one load at a time.
 func New[T any](client *redis.Client, o Options, load func(ctx context.Context, key string) (T, error)) *Query[T] {
-	if !client.Options().ContextTimeoutEnabled {
+	if client != nil && !client.Options().ContextTimeoutEnabled {
 		panic("cache: the Redis client must have ContextTimeoutEnabled")
 	}
 	q := &Query[T]{
@@ -72,12 +79,14 @@ func New[T any](client *redis.Client, o Options, load func(ctx context.Context, 
 		negativeTTL: cmp.Or(o.NegativeTTL, defaultNegativeTTL),
 		load:        load,
 		flights:     make(map[string]*flight[T]),
+		refreshing:  make(map[string]bool),
 	}
 	q.closed, q.close = context.WithCancel(context.Background())
 	q.remote = newRemote(client, o, &q.stats)
 	if o.LocalTTL > 0 {
 		q.local = otter.Must(&otter.Options[string, answer[T]]{
-			MaximumSize: cmp.Or(o.Size, defaultSize),
+			MaximumWeight: uint64(cmp.Or(o.LocalBytes, defaultLocalBytes)),
+			Weigher:       func(key string, a answer[T]) uint32 { return uint32(len(key) + a.size) },
 			ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, answer[T]]) time.Duration {
 				if e.Value.err != nil {
 					return min(o.LocalTTL, q.negativeTTL)
@@ -92,18 +101,24 @@ func New[T any](client *redis.Client, o Options, load func(ctx context.Context, 
 // Get returns the answer for the key, which callers share and must not change. It returns the loader's error, of
 // kind NotFound also where that is remembered, and Unavailable if ctx ends first.
 func (q *Query[T]) Get(ctx context.Context, key string) (T, error) {
+	value, _, err := q.get(ctx, key)
+	return value, err
+}
+
+// get also says whether the second layer had its part in the answer. The first always does: nothing is kept there
+// that Redis did not know of, unless Redis can't be reached.
+func (q *Query[T]) get(ctx context.Context, key string) (value T, reached bool, err error) {
 	if q.local != nil {
 		if a, ok := q.local.GetIfPresent(key); ok {
 			q.stats.localHits.Add(1)
-			return a.value, a.err
+			return a.value, true, a.err
 		}
 	}
 	f, err := q.look(ctx, key)
 	if err != nil {
-		var none T
-		return none, fault.New(fault.Unavailable, "cache "+q.name, err)
+		return value, false, fault.New(fault.Unavailable, "cache "+q.name, err)
 	}
-	return f.value, f.err
+	return f.value, f.reached, f.err
 }
 
 // look returns a flight that has landed and whose answer is good for who asks now.
@@ -120,6 +135,34 @@ func (q *Query[T]) look(ctx context.Context, key string) (*flight[T], error) {
 // doesn't take now is repeated in the background (see the package comment). It doesn't matter whether ctx has ended.
 func (q *Query[T]) Invalidate(ctx context.Context, key string) {
 	q.remote.remove(ctx, key)
+	q.forget(key)
+}
+
+// Update is Invalidate for a writer who has the new value at hand, and whose T is [Versioned]: where Redis has an
+// older one, which says that somebody is reading, it is replaced instead.
+func (q *Query[T]) Update(ctx context.Context, key string, value T) {
+	q.remote.update(ctx, key, func() entry { return q.encode(ctx, answer[T]{value: value}) })
+	q.forget(key)
+}
+
+// Peek returns the value of the key if it is at hand, and never calls the loader.
+func (q *Query[T]) Peek(ctx context.Context, key string) (T, bool) {
+	if q.local != nil {
+		if a, ok := q.local.GetIfPresent(key); ok {
+			return a.value, a.err == nil
+		}
+	}
+	if at := q.remote.read(ctx, key); at.answers() {
+		if a, err := q.decode(at.entry); err == nil { // else Get will say so
+			return a.value, a.err == nil
+		}
+	}
+	var none T
+	return none, false
+}
+
+// forget drops what this process has of the key.
+func (q *Query[T]) forget(key string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.flights, key) // what it brings may be old: nobody else is to wait for it, and it isn't kept here
@@ -182,8 +225,9 @@ func (q *Query[T]) answered(ctx context.Context, key string, f *flight[T], at si
 		return false
 	}
 	q.stats.redisHits.Add(1)
-	f.value, f.err = a.value, a.err
+	f.answer, f.reached = a, true
 	q.keep(key, f)
+	q.refreshIfDue(ctx, key, at.entry)
 	return true
 }
 
@@ -192,11 +236,16 @@ func (q *Query[T]) fetch(ctx context.Context, key string, f *flight[T], at sight
 	q.stats.misses.Add(1)
 	f.value, f.err = q.call(ctx, key)
 	lasting := f.err == nil || fault.Is(f.err, fault.NotFound)
+	f.reached = at.reachable
 	f.proven = !lasting || !at.reachable
 	q.seal(f)
+	var e entry
+	if lasting && (at.lease != "" || q.local != nil) {
+		e = q.encode(ctx, f.answer)
+		f.size = len(e.bytes)
+	}
 	if at.lease != "" {
-		entry, ttl := q.encode(ctx, f)
-		kept, err := q.remote.exchange(ctx, key, at.lease, entry, ttl)
+		kept, err := q.remote.exchange(ctx, key, at.lease, e)
 		if lasting && err == nil && !kept {
 			q.stats.overtaken.Add(1)
 			return
@@ -237,42 +286,6 @@ func (q *Query[T]) keep(key string, f *flight[T]) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.flights[key] == f {
-		q.local.Set(key, answer[T]{f.value, f.err})
-	}
-}
-
-// The first byte of an entry says what it is.
-const (
-	tagValue    = 'v'
-	tagNotFound = 'n'
-	tagLease    = 'l'
-)
-
-// encode gives the entry for what f found, and how long it lasts. It is empty for what isn't to be kept.
-func (q *Query[T]) encode(ctx context.Context, f *flight[T]) ([]byte, time.Duration) {
-	switch {
-	case fault.Is(f.err, fault.NotFound):
-		return append([]byte{tagNotFound}, fault.ReasonOf(f.err)...), q.negativeTTL
-	case f.err != nil:
-		return nil, 0
-	}
-	body, err := json.Marshal(f.value)
-	if err != nil {
-		q.remote.complain(ctx, "cache_unencodable", fault.New(fault.Internal, "encode", err))
-		return nil, 0
-	}
-	return append([]byte{tagValue}, body...), jittered(q.ttl)
-}
-
-func (q *Query[T]) decode(entry []byte) (answer[T], error) {
-	var a answer[T]
-	switch tag, body := entry[0], entry[1:]; tag {
-	case tagValue:
-		return a, json.Unmarshal(body, &a.value)
-	case tagNotFound:
-		a.err = fault.Newf(fault.NotFound, "load "+q.name, "%s", body)
-		return a, nil
-	default:
-		return a, fmt.Errorf("an entry can't begin with %q", tag)
+		q.local.Set(key, f.answer)
 	}
 }

@@ -98,12 +98,15 @@ func get(t *testing.T, q *Query[doc], want int64) {
 	}
 }
 
-// stored is the entry in Redis under the key k, and how long it still lasts.
+// stored is the entry in Redis under the key k, a value without its head, and how long it still lasts.
 func stored(t *testing.T, q *Query[doc]) (string, time.Duration) {
 	t.Helper()
 	entry, err := q.remote.client.Get(t.Context(), "cache:doc:v0:k").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		t.Fatal(err)
+	}
+	if strings.HasPrefix(entry, "v") {
+		entry = "v" + entry[headLength:]
 	}
 	return entry, q.remote.client.PTTL(t.Context(), "cache:doc:v0:k").Val()
 }
@@ -138,10 +141,11 @@ func TestLayers(t *testing.T) {
 	if left > ttl || left < ttl*9/10-10*time.Second {
 		t.Errorf("the entry lasts for %v, want up to a tenth less than %v", left, ttl)
 	}
-	if got, want := a.Stats(), (Stats{Name: "doc", LocalHits: 1, Misses: 1, Loads: 1}); got != want {
+	size := int64(headLength + len(`{"revision":7}`))
+	if got, want := a.Stats(), (Stats{Name: "doc", LocalHits: 1, Misses: 1, Loads: 1, BytesWritten: size}); got != want {
 		t.Errorf("first process: got %+v, want %+v", got, want)
 	}
-	if got, want := b.Stats(), (Stats{Name: "doc", LocalHits: 1, RedisHits: 1}); got != want {
+	if got, want := b.Stats(), (Stats{Name: "doc", LocalHits: 1, RedisHits: 1, BytesRead: size}); got != want {
 		t.Errorf("second process: got %+v, want %+v", got, want)
 	}
 	other := process(t, server, Options{Version: 2}, db.read)
@@ -299,18 +303,19 @@ func TestCancelledCaller(t *testing.T) {
 
 func TestBounded(t *testing.T) {
 	server := redistest.New(t)
-	q := process(t, server, Options{LocalTTL: time.Hour, Size: 100}, func(_ context.Context, key string) (string, error) {
-		return key, nil
+	const bytes = 100_000
+	value := strings.Repeat("x", 900)
+	q := process(t, server, Options{LocalTTL: time.Hour, LocalBytes: bytes}, func(context.Context, string) (string, error) {
+		return value, nil
 	})
 	for i := range 2000 {
-		key := strconv.Itoa(i)
-		if got, err := q.Get(t.Context(), key); got != key || err != nil {
-			t.Fatalf("got %q, %v, want %q", got, err, key)
+		if got, err := q.Get(t.Context(), strconv.Itoa(i)); got != value || err != nil {
+			t.Fatalf("got %q, %v, want %q", got, err, value)
 		}
 	}
 	q.local.CleanUp()
-	if got := q.local.EstimatedSize(); got > 100 {
-		t.Errorf("got %d entries, want 100 at most", got)
+	if got, size := q.local.WeightedSize(), q.local.EstimatedSize(); got > bytes || size < 90 || size > bytes/len(value) {
+		t.Errorf("got %d entries of %d bytes, want %d bytes at most, and hardly less", size, got, bytes)
 	}
 }
 
@@ -343,10 +348,12 @@ func TestClientWithoutDeadlines(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, entry := range []string{`v{"revision":1}`, "v", "vnull", "nno such thing", "n", "lTOKEN", "{}", "v{", "\xff"} {
+	value := string(head(tagValue, 0, time.Now()))
+	for _, entry := range []string{value + `{"revision":1}`, "v", value + "null", value, "nno such thing", "n", "lTOKEN", "{}", "v{", "\xff"} {
 		f.Add(entry)
+		f.Add("r" + entry[1:])
 	}
-	q := &Query[doc]{name: "doc"}
+	q := &Query[doc]{name: "doc", ttl: time.Minute, negativeTTL: time.Second}
 	f.Fuzz(func(t *testing.T, entry string) {
 		if entry == "" {
 			return // nothing there
@@ -355,7 +362,10 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, _ := q.encode(t.Context(), &flight[doc]{value: a.value, err: a.err})
+		again := q.encode(t.Context(), a).bytes
+		if due(again) {
+			t.Errorf("%q is to be refreshed at once", again)
+		}
 		b, err := q.decode(again)
 		if err != nil || b.value.Revision != a.value.Revision || fault.ReasonOf(b.err) != fault.ReasonOf(a.err) {
 			t.Errorf("%q was read as %+v, written as %q and read as %+v, %v", entry, a, again, b, err)

@@ -26,9 +26,9 @@ type flight[T any] struct {
 	done   chan struct{} // closed when the rest is known
 	sealed bool          // nobody may join any more; guarded by the Query's mu
 
-	value  T
-	err    error
-	proven bool // no Invalidate had returned when the last one joined, or none could be known of
+	answer[T]      // its err may be of any kind
+	reached   bool // Redis was
+	proven    bool // no Invalidate had returned when the last one joined, or none could be known of
 }
 
 // wait waits for the answer or for the end of ctx. Afterwards, unless it returns an error, f's fields may be read.
@@ -70,8 +70,8 @@ func (q *Query[T]) board(key string) (f *flight[T], leads bool) {
 	f = &flight[T]{
 		until: now.Add(flightTimeout),
 		done:  make(chan struct{}),
-		err:   fault.New(fault.Internal, "load "+q.name, errNothing), // if the loader ends its goroutine
 	}
+	f.err = fault.New(fault.Internal, "load "+q.name, errNothing) // if the loader ends its goroutine
 	if q.closed.Err() != nil {
 		f.err, f.proven = fault.New(fault.Unavailable, "cache "+q.name, errClosed), true
 		close(f.done)

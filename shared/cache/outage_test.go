@@ -184,7 +184,7 @@ func TestUndecodable(t *testing.T) {
 	db := &database{}
 	db.revision.Store(1)
 	q := process(t, server, Options{}, db.read)
-	for _, entry := range []string{`v{"revision":"one"}`, `v{`, `what`} {
+	for _, entry := range []string{string(head(tagValue, 0, time.Now())) + `{"revision":"one"}`, `v{`, `what`} {
 		if err := q.remote.client.Set(t.Context(), "cache:doc:v0:k", entry, 0).Err(); err != nil {
 			t.Fatal(err)
 		}

@@ -2,10 +2,8 @@ package cache
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
-	mathrand "math/rand/v2"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -37,6 +35,8 @@ type remote struct {
 	stats  *counters
 	undone *undone
 
+	timeout time.Duration // of a call: callTimeout
+
 	failures   atomic.Int32 // in a row
 	restUntil  atomic.Int64 // unix nanoseconds
 	complained atomic.Int64 // unix nanoseconds
@@ -48,6 +48,8 @@ func newRemote(client *redis.Client, o Options, stats *counters) *remote {
 		name:   o.Name,
 		prefix: "cache:" + o.Name + ":v" + strconv.Itoa(o.Version) + ":",
 		stats:  stats,
+
+		timeout: callTimeout,
 	}
 	r.undone = newUndone(r.delete)
 	return r
@@ -68,26 +70,27 @@ func (s sight) answers() bool { return len(s.entry) > 0 && s.entry[0] != tagLeas
 
 // read sees what is under a key now.
 func (r *remote) read(ctx context.Context, key string) sight {
-	if time.Now().UnixNano() < r.restUntil.Load() || r.undone.has(r.prefix+key) {
+	if r.undone.has(r.prefix+key) || r.resting() {
 		return sight{}
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	entry, err := r.client.Get(ctx, r.prefix+key).Bytes()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		r.failed(ctx, err)
 		return sight{}
 	}
+	r.stats.bytesRead.Add(int64(len(entry)))
 	at := sight{reachable: true, entry: entry}
 	if at.answers() {
-		r.failures.Store(0)
+		r.worked()
 	}
 	return at
 }
 
 // claim takes the lease of a key, or waits for what the one who has it brings.
 func (r *remote) claim(ctx context.Context, key string) sight {
-	lease := string(tagLease) + rand.Text()
+	lease := string(head(tagLease, 0, time.Now()))
 	poll := backoff.NewExponentialBackOff()
 	poll.InitialInterval, poll.MaxInterval = firstPoll, longestPoll
 	var at sight
@@ -98,7 +101,7 @@ func (r *remote) claim(ctx context.Context, key string) sight {
 				r.failed(ctx, err)
 				return sight{}
 			case taken:
-				r.failures.Store(0)
+				r.worked()
 				return sight{reachable: true, lease: lease}
 			}
 		}
@@ -120,34 +123,105 @@ func (r *remote) claim(ctx context.Context, key string) sight {
 
 // take puts the lease under a key where there is nothing.
 func (r *remote) take(ctx context.Context, key, lease string) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	return r.client.SetNX(ctx, r.prefix+key, lease, leaseTTL).Result()
 }
 
-// exchangeLease is the check that keeps old values out: an entry only in exchange for the lease it was loaded under.
-var exchangeLease = redis.NewScript(`
-if redis.call("GET", KEYS[1]) ~= ARGV[1] then return 0 end
+// exchangeEntry is the check that keeps old values out: an entry only in exchange for the lease, or the mark, that it
+// was loaded under. An empty one gives it back.
+var exchangeEntry = redis.NewScript(`
+if redis.call("GETRANGE", KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end
 if ARGV[2] == "" then redis.call("DEL", KEYS[1]) else redis.call("SET", KEYS[1], ARGV[2], "PX", ARGV[3]) end
 return 1`)
 
-// exchange puts the entry in the place of the lease; an empty entry just gives the lease back. It returns false if
-// the lease is gone, or with an error if Redis didn't say.
-func (r *remote) exchange(ctx context.Context, key, lease string, entry []byte, ttl time.Duration) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+// exchange puts the entry in the place of the lease or mark. It returns false if that is gone, or with an error if
+// Redis didn't say.
+func (r *remote) exchange(ctx context.Context, key, lease string, e entry) (bool, error) {
+	r.stats.bytesWritten.Add(int64(len(e.bytes)))
+	return r.run(ctx, exchangeEntry, key, lease, e.bytes, e.ttl.Milliseconds())
+}
+
+// markEntry changes the head of an entry that is still the same. Its time to live stays.
+var markEntry = redis.NewScript(`
+if redis.call("GETRANGE", KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end
+redis.call("SETRANGE", KEYS[1], 0, ARGV[2])
+return 1`)
+
+// mark changes the head of an entry, if it still has the old one.
+func (r *remote) mark(ctx context.Context, key string, old, new []byte) (bool, error) {
+	return r.run(ctx, markEntry, key, old, new)
+}
+
+// updateEntry replaces a value by a later version (see entry), and deletes what is neither that nor later.
+var updateEntry = redis.NewScript(`
+local head = redis.call("GETRANGE", KEYS[1], 0, 19)
+local tag = string.sub(head, 1, 1)
+if tag ~= "v" and tag ~= "r" then redis.call("DEL", KEYS[1]) return 0 end
+if string.sub(head, 2) >= string.sub(ARGV[1], 2, 20) then return 0 end
+redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])
+return 1`)
+
+// update puts an entry in the place of an older one, or deletes what is there. Where there is nothing it sends and
+// keeps nothing: who comes to load from now on finds what was committed.
+func (r *remote) update(ctx context.Context, key string, make func() entry) {
+	ctx = context.WithoutCancel(ctx)
+	there, err := r.exists(ctx, key)
+	if err == nil && !there {
+		return
+	}
+	if err == nil {
+		if e := make(); len(e.bytes) > 0 {
+			r.stats.bytesWritten.Add(int64(len(e.bytes)))
+			if _, err = r.run(ctx, updateEntry, key, e.bytes, e.ttl.Milliseconds()); err == nil {
+				return
+			}
+		}
+	}
+	r.remove(ctx, key)
+}
+
+func (r *remote) exists(ctx context.Context, key string) (bool, error) {
+	if r.resting() {
+		return false, errResting
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	done, err := exchangeLease.Run(ctx, r.client, []string{r.prefix + key}, lease, entry, ttl.Milliseconds()).Bool()
+	n, err := r.client.Exists(ctx, r.prefix+key).Result()
 	if err != nil {
 		r.failed(ctx, err)
 	}
-	return done, err
+	return n > 0, err
+}
+
+// run runs a script on a key.
+func (r *remote) run(ctx context.Context, script *redis.Script, key string, arguments ...any) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	done, err := script.Run(ctx, r.client, []string{r.prefix + key}, arguments...).Bool()
+	if err != nil {
+		r.failed(ctx, err)
+		return false, err
+	}
+	r.worked()
+	return done, nil
 }
 
 // remove deletes the entry, or the lease, of a key. What Redis doesn't take now is repeated in the background.
 func (r *remote) remove(ctx context.Context, key string) {
+	if r.client == nil {
+		return
+	}
 	ctx = context.WithoutCancel(ctx)
-	if err := r.delete(ctx, r.prefix+key); err != nil {
-		r.failed(ctx, err)
+	err := errResting
+	if !r.resting() {
+		if err = r.delete(ctx, r.prefix+key); err != nil {
+			r.failed(ctx, err)
+		} else {
+			r.worked()
+		}
+	}
+	if err != nil {
 		if !r.undone.add(r.prefix + key) {
 			r.stats.forgotten.Add(1)
 		}
@@ -155,9 +229,33 @@ func (r *remote) remove(ctx context.Context, key string) {
 }
 
 func (r *remote) delete(ctx context.Context, keys ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	return r.client.Del(ctx, keys...).Err()
+}
+
+var errResting = errors.New("Redis has failed and isn't asked for a while")
+
+// resting says whether Redis is not to be asked. After a rest, one caller in each restFor goes and looks: as soon as
+// it works for one, all may ask.
+func (r *remote) resting() bool {
+	until, now := r.restUntil.Load(), time.Now().UnixNano()
+	switch {
+	case r.client == nil:
+		return true
+	case until == 0:
+		return false
+	case now < until:
+		return true
+	default:
+		return !r.restUntil.CompareAndSwap(until, now+restFor.Nanoseconds())
+	}
+}
+
+// worked notes that Redis does what it is asked to.
+func (r *remote) worked() {
+	r.failures.Store(0)
+	r.restUntil.Store(0)
 }
 
 // failed counts an error of Redis, and lets Redis rest after a few in a row. A full one goes on being asked: it says
@@ -178,6 +276,3 @@ func (r *remote) complain(ctx context.Context, event string, err error) {
 	}
 	logging.Error(ctx, event, err, slog.String("cache", r.name), slog.Int64("redis_errors", r.stats.redisErrors.Load()))
 }
-
-// jittered is up to a tenth less than ttl.
-func jittered(ttl time.Duration) time.Duration { return ttl - mathrand.N(ttl/10+1) }

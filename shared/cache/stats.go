@@ -11,13 +11,17 @@ type Stats struct {
 	Misses      int64 // lookups that neither layer could answer
 	Loads       int64 // calls of the loader, of which
 	LoadErrors  int64 // failed, other than with not found
+	Refreshes   int64 // loads of a value before it ended
 	Overtaken   int64 // loads whose answer wasn't kept, since the key was invalidated, flushed or evicted meanwhile
 	RedisErrors int64 // calls to Redis that failed
 	Forgotten   int64 // invalidations that Redis didn't take and that were too many to be repeated
+
+	BytesRead, BytesWritten int64 // of entries, from and to Redis
 }
 
 type counters struct {
-	localHits, shared, redisHits, misses, loads, loadErrors, overtaken, redisErrors, forgotten atomic.Int64
+	localHits, shared, redisHits, misses, loads, loadErrors, refreshes, overtaken, redisErrors, forgotten,
+	bytesRead, bytesWritten atomic.Int64
 }
 
 // Stats returns the counts up to now.
@@ -30,8 +34,11 @@ func (q *Query[T]) Stats() Stats {
 		Misses:      q.stats.misses.Load(),
 		Loads:       q.stats.loads.Load(),
 		LoadErrors:  q.stats.loadErrors.Load(),
+		Refreshes:   q.stats.refreshes.Load(),
 		Overtaken:   q.stats.overtaken.Load(),
 		RedisErrors: q.stats.redisErrors.Load(),
 		Forgotten:   q.stats.forgotten.Load(),
+
+		BytesRead: q.stats.bytesRead.Load(), BytesWritten: q.stats.bytesWritten.Load(),
 	}
 }

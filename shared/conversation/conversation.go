@@ -109,7 +109,8 @@ type Structured struct {
 	Category    string       `json:"category" firestore:"category"`
 	ActionItems []ActionItem `json:"action_items" firestore:"action_items"`
 	Events      []Event      `json:"events" firestore:"events"`
-	Summarizer  string       `json:"-" firestore:"summarizer"` // who made it
+	Summarizer  string       `json:"-" firestore:"summarizer"`        // who made it
+	Renamed     bool         `json:"-" firestore:"renamed,omitempty"` // the title is the person's
 }
 
 // ActionItem is something that somebody said they would do.

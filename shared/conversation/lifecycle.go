@@ -42,10 +42,15 @@ func (c *Conversation) End(now time.Time, reason EndReason, announce string) boo
 	if automatic := reason == EndSilence || reason == EndAbandoned; !automatic || c.EndReason == "" {
 		c.EndReason = reason // else it is what the client said before
 	}
+	c.announceEnd(now, announce)
+	return true
+}
+
+// announceEnd has the end told, as that of a new revision.
+func (c *Conversation) announceEnd(now time.Time, announce string) {
 	c.Revision++
 	c.Pending = &Pending{announce, now}
 	c.ExpiresAt = now.Add(finalizeWithin)
-	return true
 }
 
 // TakeClaim asks for the right to finalize until ttl from now. Unless the outcome is Claimed, or ClaimExhausted
@@ -73,8 +78,12 @@ func (c *Conversation) TakeClaim(token string, now time.Time, ttl time.Duration)
 	return Claimed
 }
 
-// Complete stores what finalizing found. The caller holds the claim; the store's fencing proves it.
+// Complete stores what finalizing found, but for a title that the person gave. The caller holds the claim; the
+// store's fencing proves it.
 func (c *Conversation) Complete(s Structured, discarded bool, now time.Time, announce string) {
+	if c.Structured != nil && c.Structured.Renamed {
+		s.Title, s.Renamed = c.Structured.Title, true
+	}
 	c.Status = Completed
 	c.Structured = &s
 	c.Discarded = discarded

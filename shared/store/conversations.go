@@ -45,15 +45,7 @@ func (s *Store) Segments(ctx context.Context, uid, cid string) ([]transcript.Seg
 	if err != nil {
 		return nil, wrap("read pages", err)
 	}
-	var segments []transcript.Segment
-	for _, snapshot := range snapshots {
-		var doc pageDoc
-		if err := snapshot.DataTo(&doc); err != nil {
-			return nil, fault.New(fault.Internal, "decode page", err)
-		}
-		segments = append(segments, doc.segments()...)
-	}
-	return segments, nil
+	return segmentsOf(snapshots)
 }
 
 func (s *Store) pages(uid, cid string) firestore.Query {

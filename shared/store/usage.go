@@ -90,12 +90,3 @@ func increments(t usage.Totals) map[string]any {
 		"words":     firestore.Increment(t.Words),
 	}
 }
-
-// MonthUsage is what the user used in the month of the key (usage.Month); zero where nothing was.
-func (s *Store) MonthUsage(ctx context.Context, uid, month string) (usage.Totals, error) {
-	doc, err := read[counterDoc](ctx, s.period(uid, monthPrefix+month))
-	if fault.Is(err, fault.NotFound) {
-		return usage.Totals{}, nil
-	}
-	return doc.Totals, err
-}

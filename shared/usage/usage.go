@@ -52,8 +52,17 @@ const (
 	monthLayout = "2006-01"
 )
 
+// Period is what was used in a day or a month.
+type Period struct {
+	Key string // 2026-11-23, or 2026-11
+	Totals
+}
+
 // Hour is the key of the hour in which t lies, such as 2026-11-23T10.
 func Hour(t time.Time) string { return t.UTC().Format(hourLayout) }
+
+// Day is the key of the day in which t lies, such as 2026-11-23.
+func Day(t time.Time) string { return t.UTC().Format(dayLayout) }
 
 // Month is the key of the month in which t lies, such as 2026-11.
 func Month(t time.Time) string { return t.UTC().Format(monthLayout) }

@@ -12,7 +12,7 @@ import (
 )
 
 // names are the functions that are run.
-var names = []string{"listen", "finalize", "usage", "integrations", "sweep"}
+var names = []string{"listen", "finalize", "usage", "integrations", "conversations", "sweep"}
 
 // build builds the functions and gives the folder of their binaries, which is kept: what is up to date is not linked
 // again.

@@ -22,9 +22,12 @@ func (s *Stack) define(binaries string) {
 			env: slices.Concat(s.environment(), env, s.options.Env[name]),
 		}
 	}
-	s.Listen = function("listen",
-		"TOKEN_ISSUER="+s.Users.name, "TOKEN_AUDIENCE="+userAudience, "TOKEN_KEYS_URL="+s.outsideURL+userKeysPath,
-		"DEEPGRAM_URL=ws"+s.outsideURL[len("http"):]+recognizerPath, "DEEPGRAM_API_KEY="+RecognizerKey)
+	users := []string{
+		"TOKEN_ISSUER=" + s.Users.name, "TOKEN_AUDIENCE=" + userAudience, "TOKEN_KEYS_URL=" + s.outsideURL + userKeysPath,
+	}
+	s.Conversations = function("conversations", users...)
+	s.Listen = function("listen", append(slices.Clone(users),
+		"DEEPGRAM_URL=ws"+s.outsideURL[len("http"):]+recognizerPath, "DEEPGRAM_API_KEY="+RecognizerKey)...)
 	s.Finalize = function("finalize", pushed("finalize")...)
 	s.Usage = function("usage", pushed("usage")...)
 	s.Integrations = function("integrations", append(pushed("integrations"), "WEBHOOK_ALLOW_PRIVATE=true")...)

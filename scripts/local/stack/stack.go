@@ -53,6 +53,7 @@ type Options struct {
 type Stack struct {
 	Project                                        string
 	Listen, Finalize, Usage, Integrations, Sweeper *Function
+	Conversations                                  *Function
 	Users, Services                                *Issuer
 	Webhooks                                       *Receiver
 	Pushes                                         map[string]*Push // by subscription, {topic}-{function}
@@ -189,7 +190,7 @@ func (s *Stack) Unexpected() <-chan error { return s.unexpected }
 // startFunctions starts one process of each function, all at once.
 func (s *Stack) startFunctions(ctx context.Context) error {
 	var starting sync.WaitGroup
-	functions := []*Function{s.Listen, s.Finalize, s.Usage, s.Integrations, s.Sweeper}
+	functions := []*Function{s.Listen, s.Finalize, s.Usage, s.Integrations, s.Conversations, s.Sweeper}
 	errs := make([]error, len(functions))
 	for i, f := range functions {
 		port := 0
@@ -231,7 +232,7 @@ func (s *Stack) AddUser(ctx context.Context, uid string) error {
 
 // Close ends everything in order: what people speak to first, what all stand on last. It leaves no process behind.
 func (s *Stack) Close() error {
-	errs := []error{stop(s.Listen, s.Sweeper)}
+	errs := []error{stop(s.Listen, s.Conversations, s.Sweeper)}
 	s.delivering()
 	errs = append(errs, stop(s.Finalize, s.Usage, s.Integrations))
 	if s.outside != nil {

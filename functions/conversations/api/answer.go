@@ -1,0 +1,194 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"mime"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"earshot.dev/shared/fault"
+	"earshot.dev/shared/logging"
+)
+
+// The names of what is logged.
+const (
+	requestFailed     = "request_failed"
+	endNotAnnounced   = "end_not_announced"
+	pendingNotCleared = "pending_not_cleared"
+)
+
+// maxBody is what a request may bring, in bytes.
+const maxBody = 64 << 10
+
+// request is one of a user who is known.
+type request struct {
+	*http.Request
+	uid string
+}
+
+// answer is what a request is answered with. The zero value is 200, and null.
+type answer struct {
+	status int // 0: 200
+	body   any
+	header http.Header
+}
+
+type handle func(ctx context.Context, r request) (answer, error)
+
+// handler is what stands before each handle: who it is, how often they come, and what is said in the end.
+func (a *API) handler(h handle) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		uid, err := a.User(r)
+		if err == nil {
+			r = r.WithContext(logging.With(r.Context(), slog.String("uid", uid)))
+			err = a.limits.admit(uid)
+		}
+		var reply answer
+		if err == nil {
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			reply, err = h(r.Context(), request{r, uid})
+		}
+		if err != nil {
+			fail(w, r, err)
+			return
+		}
+		write(w, r, reply)
+	}
+}
+
+// write sends an answer. One to a GET has a tag made from its octets, and is not sent to who has it.
+func write(w http.ResponseWriter, r *http.Request, reply answer) {
+	header := w.Header()
+	for name, values := range reply.header {
+		header[name] = values
+	}
+	header.Set("Cache-Control", "private, no-cache") // keep it, but ask
+	if reply.status == http.StatusNoContent {
+		w.WriteHeader(reply.status)
+		return
+	}
+	var body bytes.Buffer
+	if err := json.NewEncoder(&body).Encode(reply.body); err != nil {
+		fail(w, r, fault.New(fault.Internal, "encode answer", err))
+		return
+	}
+	header.Set("Content-Type", "application/json")
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		sum := sha256.Sum256(body.Bytes())
+		tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+		header.Set("ETag", tag)
+		if has(r.Header.Values("If-None-Match"), tag) {
+			header.Del("Content-Type")
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	if reply.status != 0 {
+		w.WriteHeader(reply.status)
+	}
+	_, _ = w.Write(body.Bytes()) // a client that has gone needs no answer
+}
+
+// has reports whether the lists of If-None-Match name the tag (RFC 9110, section 13.1.2).
+func has(lists []string, tag string) bool {
+	for _, list := range lists {
+		for candidate := range strings.SplitSeq(list, ",") {
+			if c := strings.TrimPrefix(strings.TrimSpace(candidate), "W/"); c == tag || c == "*" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// problem says what went wrong, as RFC 9457 has it.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+}
+
+// fail answers with an error, and logs it where it isn't the client's.
+func fail(w http.ResponseWriter, r *http.Request, err error) {
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		err = fault.Newf(fault.TooLarge, "read body", "the body has over %d bytes", tooLarge.Limit)
+	}
+	status := fault.KindOf(err).HTTPStatus()
+	if fault.SeverityOf(err) > fault.Low && status != http.StatusTooManyRequests {
+		logging.Error(r.Context(), requestFailed, err, slog.String("method", r.Method), slog.String("path", r.URL.Path))
+	}
+	switch status {
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "1")
+	}
+	writeProblem(w, status, fault.ReasonOf(err))
+}
+
+func writeProblem(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	// A client that has gone needs no answer.
+	_ = json.NewEncoder(w).Encode(problem{"about:blank", http.StatusText(status), status, detail})
+}
+
+// refuse answers where no route is: the mux says whether it is the path or the method that isn't known.
+func refuse(w http.ResponseWriter, r *http.Request, mux http.Handler) {
+	said := &heard{header: http.Header{}, status: http.StatusOK}
+	mux.ServeHTTP(said, r)
+	switch {
+	case said.status == http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", said.header.Get("Allow"))
+		writeProblem(w, said.status, "this path takes "+said.header.Get("Allow"))
+	default:
+		writeProblem(w, http.StatusNotFound, "there is nothing at this path")
+	}
+}
+
+// heard keeps the status and the header of an answer that goes nowhere.
+type heard struct {
+	header http.Header
+	status int
+}
+
+func (h *heard) Header() http.Header         { return h.header }
+func (h *heard) WriteHeader(status int)      { h.status = status }
+func (h *heard) Write(p []byte) (int, error) { return len(p), nil }
+
+// wellFormed is what may be the name of a document of a user's own: not a path to anybody else's.
+var wellFormed = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+
+// id is the conversation's of the path.
+func (r request) id() (string, error) {
+	if id := r.PathValue("id"); wellFormed.MatchString(id) {
+		return id, nil
+	}
+	return "", fault.Newf(fault.NotFound, "read path", "there is no such conversation")
+}
+
+// decode reads the JSON that a request brought.
+func (r request) decode(into any) error {
+	const op = "read body"
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return fault.Newf(fault.Unsupported, op, "the body has to be application/json")
+	}
+	switch err := json.NewDecoder(r.Body).Decode(into); {
+	case err == nil:
+		return nil
+	default:
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return err
+		}
+		return fault.Newf(fault.Invalid, op, "the body is not the JSON that is wanted")
+	}
+}

@@ -1,0 +1,250 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/event"
+	"earshot.dev/shared/fault"
+	"earshot.dev/shared/logging"
+)
+
+const (
+	changeTries   = 8 // a live conversation is written to each second
+	announceLimit = 10 * time.Second
+	maxTitle      = 500 // characters
+)
+
+// conversation is GET /v1/conversations/{id}.
+func (a *API) conversation(ctx context.Context, r request) (answer, error) {
+	cid, err := r.id()
+	if err != nil {
+		return answer{}, err
+	}
+	wire, err := a.whole(ctx, r.uid, cid)
+	return answer{body: wire}, err
+}
+
+func (a *API) whole(ctx context.Context, uid, cid string) (conversation.Wire, error) {
+	c, segments, err := a.Reader.Conversation(ctx, uid, cid)
+	if err != nil {
+		return conversation.Wire{}, err
+	}
+	return c.Wire(segments), nil
+}
+
+// finalization is GET /v1/conversations/{id}/finalization.
+func (a *API) finalization(ctx context.Context, r request) (answer, error) {
+	cid, err := r.id()
+	if err != nil {
+		return answer{}, err
+	}
+	c, err := a.Reader.Head(ctx, r.uid, cid)
+	return answer{body: struct {
+		Status    string `json:"status"`
+		Terminal  bool   `json:"terminal"`
+		Retryable bool   `json:"retryable"` // by reprocess
+		Attempts  int    `json:"attempt_count"`
+	}{c.WireStatus(), c.Status.Terminal(), c.Status == conversation.Failed, c.Attempts}}, err
+}
+
+// finalized is what is said of a conversation that is to be finalized. Messages are Omi's; there are none.
+type finalized struct {
+	Conversation conversation.Wire `json:"conversation"`
+	Messages     []struct{}        `json:"messages"`
+}
+
+// endLive is POST /v1/conversations: it ends the live conversation of the device that asks, or, where a request
+// doesn't name its device, of the one that was last to connect.
+func (a *API) endLive(ctx context.Context, r request) (answer, error) {
+	none := fault.Newf(fault.NotFound, "find live conversation", "the device has no live conversation")
+	var device conversation.Device
+	var err error
+	if id := r.Header.Get("X-Device-Id-Hash"); wellFormed.MatchString(id) {
+		device, err = a.Store.Device(ctx, r.uid, id)
+	} else {
+		device, err = a.Store.LatestDevice(ctx, r.uid)
+	}
+	if fault.Is(err, fault.NotFound) || err == nil && device.ConversationID == "" {
+		return answer{}, none
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	ended := false
+	reply, err := a.endAs(ctx, r, device.ConversationID, &ended)
+	if err == nil && !ended || fault.Is(err, fault.NotFound) {
+		return answer{}, none
+	}
+	return reply, err
+}
+
+// end is POST /v1/conversations/{id}/finalize. One that has ended is as it should be.
+func (a *API) end(ctx context.Context, r request) (answer, error) {
+	cid, err := r.id()
+	if err != nil {
+		return answer{}, err
+	}
+	return a.endAs(ctx, r, cid, new(bool))
+}
+
+// endAs ends a conversation and says whether it was live. Its session finds out when its next commit is refused.
+func (a *API) endAs(ctx context.Context, r request, cid string, ended *bool) (answer, error) {
+	err := a.change(ctx, r, cid, func(c *conversation.Conversation) (bool, error) {
+		if c.End(now(), conversation.EndRequested, event.ConversationEnded) {
+			*ended = true
+			return true, nil
+		}
+		return false, nil
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	wire, err := a.whole(ctx, r.uid, cid)
+	return answer{body: finalized{wire, []struct{}{}}}, err
+}
+
+// reprocess is POST /v1/conversations/{id}/reprocess. One that is on its way as it is goes on.
+func (a *API) reprocess(ctx context.Context, r request) (answer, error) {
+	cid, err := r.id()
+	if err != nil {
+		return answer{}, err
+	}
+	err = a.change(ctx, r, cid, func(c *conversation.Conversation) (bool, error) {
+		switch c.Reprocess(now(), event.ConversationEnded) {
+		case conversation.Reprocessing:
+			return true, nil
+		case conversation.StillLive:
+			return false, fault.Newf(fault.Conflict, "reprocess", "the conversation has not ended")
+		default:
+			return false, nil
+		}
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	wire, err := a.whole(ctx, r.uid, cid)
+	return answer{body: wire}, err
+}
+
+// rename is PATCH /v1/conversations/{id}/title?title=.
+func (a *API) rename(ctx context.Context, r request) (answer, error) {
+	cid, err := r.id()
+	if err != nil {
+		return answer{}, err
+	}
+	title := strings.TrimSpace(r.URL.Query().Get("title"))
+	if title == "" || !utf8.ValidString(title) || utf8.RuneCountInString(title) > maxTitle {
+		return answer{}, invalid("title", "of 1 to 500 characters")
+	}
+	err = a.change(ctx, r, cid, func(c *conversation.Conversation) (bool, error) {
+		if c.Structured != nil && c.Structured.Renamed && c.Structured.Title == title {
+			return false, nil
+		}
+		c.Rename(title)
+		return true, nil
+	})
+	return ok(err)
+}
+
+// remove is DELETE /v1/conversations/{id}.
+func (a *API) remove(ctx context.Context, r request) (answer, error) {
+	cid, err := r.id()
+	if err != nil {
+		return answer{}, err
+	}
+	var refused error
+	for try := range changeTries {
+		c, err := a.Store.Conversation(ctx, r.uid, cid)
+		if try > 0 && fault.Is(err, fault.NotFound) {
+			refused = nil // by an earlier try, whose answer was lost, or by another
+			break
+		}
+		if err != nil {
+			return answer{}, err
+		}
+		if refused = a.Store.Delete(ctx, r.uid, &c); refused == nil || !uncertain(refused) {
+			break
+		}
+	}
+	return answer{status: http.StatusNoContent}, contested(refused)
+}
+
+// uncertain reports whether a write that failed with err may have taken effect, or may yet be made on top of what
+// somebody else wrote.
+func uncertain(err error) bool {
+	return fault.Is(err, fault.Conflict) || fault.Is(err, fault.Unavailable)
+}
+
+// contested is the error of a write that was refused each time: it may be tried again.
+func contested(err error) error {
+	if fault.Is(err, fault.Conflict) {
+		return fault.New(fault.Busy, "write", err)
+	}
+	return err
+}
+
+// change commits what edit makes of a conversation, and tells what is to be told. An edit that changes nothing is not
+// committed. Where the commit is refused or its answer lost, it reads again what there is, and edit decides anew: what
+// took effect is there, and is no change any more.
+func (a *API) change(ctx context.Context, r request, cid string,
+	edit func(*conversation.Conversation) (changed bool, err error),
+) error {
+	var refused error
+	for range changeTries {
+		c, err := a.Store.Conversation(ctx, r.uid, cid)
+		if err != nil {
+			return err
+		}
+		changed, err := edit(&c)
+		if err != nil {
+			return err
+		}
+		refused = nil
+		if changed {
+			refused = a.Store.Commit(ctx, r.uid, &c)
+		}
+		if refused == nil {
+			a.announce(ctx, r, c)
+			return nil
+		}
+		if !uncertain(refused) {
+			return refused
+		}
+	}
+	return contested(refused)
+}
+
+// announce tells that a conversation has ended, and clears the marker that says it is still to be told. What can't be
+// told now the sweep tells.
+func (a *API) announce(ctx context.Context, r request, c conversation.Conversation) {
+	if c.Pending == nil || c.Pending.Event != event.ConversationEnded {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), announceLimit)
+	defer cancel()
+	e, err := event.OfConversation(event.ConversationEnded, r.uid, &c, now())
+	if err == nil {
+		e.Traceparent = r.Header.Get("Traceparent")
+		err = a.Publisher.Publish(ctx, e)
+	}
+	if err != nil {
+		logging.Error(ctx, endNotAnnounced, err)
+		return
+	}
+	c.Pending = nil
+	if err := a.Store.Commit(ctx, r.uid, &c); err != nil && !fault.Is(err, fault.Conflict) {
+		logging.Error(ctx, pendingNotCleared, err)
+	}
+}
+
+// ok is Omi's answer to what needs none.
+func ok(err error) (answer, error) {
+	return answer{body: struct {
+		Status string `json:"status"`
+	}{"ok"}}, err
+}

@@ -1,0 +1,297 @@
+package api
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"golang.org/x/time/rate"
+
+	"earshot.dev/shared/account"
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/event"
+	"earshot.dev/shared/fault"
+	"earshot.dev/shared/logging"
+	"earshot.dev/shared/transcript"
+	"earshot.dev/shared/usage"
+)
+
+// memory is a store with the semantics that matter: a version has one successor. It is its own reader.
+type memory struct {
+	mu       sync.Mutex
+	clock    time.Time
+	all      map[string]conversation.Conversation // by {uid}/{cid}
+	devices  map[string]conversation.Device       // by {uid}/{device}; "" is the latest
+	hooks    map[string]account.Webhook           // by {uid}/{type}
+	profiles map[string]account.Profile
+	days     []usage.Period
+	segments []transcript.Segment
+	asked    []conversation.Window
+	filters  []conversation.Filter
+	// onWrite stands in for a commit or a deletion; it may call apply, which makes it.
+	onWrite func(apply func() error) error
+	down    error
+}
+
+var errMissing = fault.Newf(fault.NotFound, "read", "no such document")
+
+func find[T any](m *memory, all map[string]T, key string) (T, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v, ok := all[key]
+	if m.down != nil {
+		return v, m.down
+	}
+	if !ok {
+		return v, errMissing
+	}
+	return v, nil
+}
+
+// reader and writer are the two sides of a memory.
+type (
+	reader struct{ *memory }
+	writer struct{ *memory }
+)
+
+func (r reader) Head(_ context.Context, uid, cid string) (conversation.Conversation, error) {
+	return find(r.memory, r.all, uid+"/"+cid)
+}
+
+func (r reader) Conversation(_ context.Context, uid, cid string) (conversation.Conversation, []transcript.Segment, error) {
+	c, err := find(r.memory, r.all, uid+"/"+cid)
+	return c, r.segments, err
+}
+
+func (r reader) List(_ context.Context, uid string, f conversation.Filter, w conversation.Window) ([]conversation.Conversation, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked, r.filters = append(r.asked, w), append(r.filters, f)
+	var list []conversation.Conversation
+	for key, c := range r.all {
+		if strings.HasPrefix(key, uid+"/") {
+			list = append(list, c)
+		}
+	}
+	slices.SortFunc(list, func(a, b conversation.Conversation) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), strings.Compare(b.ID, a.ID))
+	})
+	return list[:min(len(list), w.Limit)], r.down
+}
+
+func (r reader) Count(ctx context.Context, uid string, f conversation.Filter) (int, error) {
+	list, err := r.List(ctx, uid, f, conversation.Window{Limit: 1000})
+	return len(list), err
+}
+
+func (r reader) Days(_ context.Context, _, first, last string) ([]usage.Period, error) {
+	return r.periods(first, last)
+}
+
+func (r reader) Months(_ context.Context, _, first, last string) ([]usage.Period, error) {
+	return r.periods(first, last)
+}
+
+func (m *memory) periods(first, last string) ([]usage.Period, error) {
+	var found []usage.Period
+	for _, p := range m.days {
+		if len(p.Key) == len(first) && p.Key >= first && p.Key <= last {
+			found = append(found, p)
+		}
+	}
+	return found, m.down
+}
+
+func (r reader) Profile(_ context.Context, uid string) (account.Profile, error) {
+	return find(r.memory, r.profiles, uid)
+}
+
+func (m *memory) Webhook(_ context.Context, uid string, t account.WebhookType) (account.Webhook, error) {
+	return find(m, m.hooks, uid+"/"+string(t))
+}
+
+func (w writer) Conversation(_ context.Context, uid, cid string) (conversation.Conversation, error) {
+	return find(w.memory, w.all, uid+"/"+cid)
+}
+
+func (w writer) Commit(_ context.Context, uid string, c *conversation.Conversation, _ ...transcript.Page) error {
+	return w.write(func() error {
+		if !w.all[uid+"/"+c.ID].UpdateTime.Equal(c.UpdateTime) || c.UpdateTime.IsZero() {
+			return fault.Newf(fault.Conflict, "commit", "somebody wrote in between")
+		}
+		w.put(uid, c)
+		return nil
+	})
+}
+
+func (w writer) Delete(_ context.Context, uid string, c *conversation.Conversation) error {
+	return w.write(func() error {
+		if !w.all[uid+"/"+c.ID].UpdateTime.Equal(c.UpdateTime) {
+			return fault.Newf(fault.Conflict, "delete", "somebody wrote in between")
+		}
+		delete(w.all, uid+"/"+c.ID)
+		return nil
+	})
+}
+
+func (m *memory) write(apply func() error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.onWrite != nil {
+		return m.onWrite(apply)
+	}
+	return apply()
+}
+
+// put stores a new version. The caller holds the lock.
+func (m *memory) put(uid string, c *conversation.Conversation) {
+	m.clock = m.clock.Add(time.Microsecond)
+	c.UpdateTime = m.clock
+	m.all[uid+"/"+c.ID] = *c
+}
+
+func (w writer) Device(_ context.Context, uid, device string) (conversation.Device, error) {
+	return find(w.memory, w.devices, uid+"/"+device)
+}
+
+func (w writer) LatestDevice(_ context.Context, uid string) (conversation.Device, error) {
+	return find(w.memory, w.devices, uid+"/")
+}
+
+func (w writer) PutWebhook(_ context.Context, uid string, t account.WebhookType, hook account.Webhook) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hooks[uid+"/"+string(t)] = hook
+	return w.down
+}
+
+// board keeps the ids of what was published.
+type board struct {
+	ids []string
+	err error
+}
+
+func (b *board) Publish(_ context.Context, e event.Event) error {
+	if b.err == nil {
+		b.ids = append(b.ids, e.ID)
+	}
+	return b.err
+}
+
+// rig is an API among fakes. What is asked of it and answered is held against the description.
+type rig struct {
+	*API
+	t         *testing.T
+	store     *memory
+	board     *board
+	log       *bytes.Buffer
+	described validator.Validator
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	m := &memory{
+		clock: time.Unix(1, 0), all: map[string]conversation.Conversation{}, devices: map[string]conversation.Device{},
+		hooks: map[string]account.Webhook{}, profiles: map[string]account.Profile{},
+		segments: []transcript.Segment{{ID: "s1", Text: "Hello there.", End: 1500 * time.Millisecond}},
+	}
+	r := &rig{t: t, store: m, board: &board{}, log: &bytes.Buffer{}, described: descriptionOf(t)}
+	r.API = New(Options{
+		Reader: reader{m}, Store: writer{m}, Publisher: r.board, Rate: rate.Inf, Burst: 1,
+		User: func(r *http.Request) (string, error) {
+			uid, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+			if !ok {
+				return "", fault.Newf(fault.Unauthenticated, "read token", "want a token")
+			}
+			return uid, nil
+		},
+	})
+	return r
+}
+
+func descriptionOf(t *testing.T) validator.Validator {
+	t.Helper()
+	document, err := libopenapi.NewDocument(description)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, errs := validator.NewValidator(document)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	return v
+}
+
+// begin stores a live conversation of the user, begun at the time, after the change.
+func (r *rig) begin(uid, cid string, at time.Time, change func(c *conversation.Conversation)) {
+	r.store.mu.Lock()
+	defer r.store.mu.Unlock()
+	c := conversation.Attachment{Device: "phone", Source: "omi", Language: "en", SessionID: "s", SilenceTimeout: time.Minute, At: at}.Begin(cid, conversation.Device{})
+	if change != nil {
+		change(&c)
+	}
+	r.store.put(uid, &c)
+}
+
+func (r *rig) stored(uid, cid string) conversation.Conversation {
+	r.store.mu.Lock()
+	defer r.store.mu.Unlock()
+	return r.store.all[uid+"/"+cid]
+}
+
+// call makes a request as the user anna and gives the answer, which has to be as described.
+func (r *rig) call(method, target, body string, headers ...string) *http.Response {
+	r.t.Helper()
+	request := httptest.NewRequestWithContext(r.t.Context(), method, target, strings.NewReader(body))
+	request.Header.Set("Authorization", "Bearer anna")
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	return r.send(request)
+}
+
+func (r *rig) send(request *http.Request) *http.Response {
+	r.t.Helper()
+	ctx := logging.NewContext(request.Context(), slog.New(slog.NewTextHandler(r.log, nil)))
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, request.WithContext(ctx))
+	response := w.Result()
+	if request.URL.Path != "/openapi.json" {
+		r.hold(request, response)
+	}
+	return response
+}
+
+// hold checks an answer against the description, if the description knows of the path and method.
+func (r *rig) hold(request *http.Request, response *http.Response) {
+	r.t.Helper()
+	if _, pattern := r.mux.Handler(request); pattern == "" || path.Clean(request.URL.Path) != request.URL.Path {
+		return // nothing is described; the problem is looked at by who asks for it
+	}
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	if ok, errs := r.described.ValidateHttpResponse(request, response); !ok {
+		for _, e := range errs {
+			r.t.Errorf("%s %s: %d %s is not as described: %v", request.Method, request.URL, response.StatusCode, body, e)
+		}
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+}

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"github.com/caarlos0/env/v11"
+
+	"earshot.dev/shared/auth"
+	"earshot.dev/shared/logging"
+	"earshot.dev/shared/redisclient"
+	"earshot.dev/shared/server"
+)
+
+type config struct {
+	Server  server.Config
+	Logging logging.Config
+	Auth    auth.Config
+	Redis   redisclient.Config
+
+	ProjectID string `env:"PROJECT_ID,required"`
+
+	// What one user may ask of one instance: so many requests a second, and so many at once.
+	UserRate  float64 `env:"USER_RATE" envDefault:"20"`
+	UserBurst int     `env:"USER_BURST" envDefault:"100"`
+}
+
+func readConfig() (config, error) { return env.ParseAs[config]() }

@@ -1,0 +1,83 @@
+// Command conversations is the REST API that an app needs beside the socket.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"cloud.google.com/go/pubsub/v2"
+	"golang.org/x/time/rate"
+
+	"earshot.dev/functions/conversations/api"
+	"earshot.dev/shared/auth"
+	"earshot.dev/shared/cached"
+	"earshot.dev/shared/logging"
+	"earshot.dev/shared/publisher"
+	"earshot.dev/shared/redisclient"
+	"earshot.dev/shared/server"
+	"earshot.dev/shared/store"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		logging.Error(ctx, "service_failed", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) (err error) {
+	cfg, err := readConfig()
+	if err != nil {
+		return fmt.Errorf("read config: %w", err)
+	}
+	slog.SetDefault(logging.New(os.Stderr, cfg.Logging, "conversations"))
+
+	documents, err := store.Open(ctx, cfg.ProjectID)
+	if err != nil {
+		return err
+	}
+	topics, err := pubsub.NewClient(ctx, cfg.ProjectID)
+	if err != nil {
+		return fmt.Errorf("open pubsub: %w", err)
+	}
+	events := publisher.New(topics)
+	rdb, err := redisclient.Open(cfg.Redis)
+	if err != nil {
+		return err
+	}
+	db := cached.New(documents, rdb)
+	defer func() {
+		events.Close()
+		err = errors.Join(err, topics.Close(), db.Close(), rdb.Close())
+	}()
+
+	handler := api.New(api.Options{
+		Reader: db.Read, Store: db, Publisher: events, User: user(auth.NewUsers(ctx, cfg.Auth)),
+		Rate: rate.Limit(cfg.UserRate), Burst: cfg.UserBurst,
+	})
+	framework, err := server.HTTPFunction(ctx, handler.ServeHTTP)
+	if err != nil {
+		return err
+	}
+	return server.Run(ctx, cfg.Server, framework)
+}
+
+// user says who asks, by the bearer token.
+func user(users *auth.Users) func(r *http.Request) (string, error) {
+	return func(r *http.Request) (string, error) {
+		token, err := auth.Bearer(r)
+		if err != nil {
+			return "", err
+		}
+		uid, _, err := users.Verify(r.Context(), token)
+		return uid, err
+	}
+}

@@ -1,0 +1,331 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/goleak"
+	"golang.org/x/time/rate"
+
+	"earshot.dev/functions/conversations/api"
+	"earshot.dev/shared/account"
+	"earshot.dev/shared/cached"
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/event"
+	"earshot.dev/shared/firestoretest"
+	"earshot.dev/shared/redisclient"
+	"earshot.dev/shared/redistest"
+	"earshot.dev/shared/store"
+	"earshot.dev/shared/transcript"
+	"earshot.dev/shared/usage"
+)
+
+func TestMain(m *testing.M) {
+	// OpenCensus, which the Firestore client brings, starts it when it is loaded.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"))
+}
+
+// indexes are the composite indexes that the queries need, beside those of the sweep.
+var indexes = []firestoretest.Index{
+	{Collection: "conversations", Fields: []firestoretest.IndexField{{Path: "status"}, {Path: "created_at", Descending: true}}},
+	{Collection: "conversations", Fields: []firestoretest.IndexField{{Path: "source"}, {Path: "created_at", Descending: true}}},
+	{Collection: "conversations", Fields: []firestoretest.IndexField{{Path: "discarded"}, {Path: "created_at", Descending: true}}},
+}
+
+// world is what instances stand on.
+type world struct {
+	firestore *firestoretest.Server
+	redis     *redistest.Server
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	firestore, err := firestoretest.NewServer(firestoretest.Options{Indexes: indexes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(firestore.Close)
+	t.Setenv("FIRESTORE_EMULATOR_HOST", firestore.Addr())
+	return &world{firestore, redistest.New(t)}
+}
+
+// instance is the service as another process would run it, and the store as another function has it.
+type instance struct {
+	t *testing.T
+	http.Handler
+	db *cached.Store
+}
+
+type nobody struct{}
+
+func (nobody) Publish(context.Context, event.Event) error { return nil }
+
+func (w *world) instance(t *testing.T) *instance {
+	t.Helper()
+	documents, err := store.Open(t.Context(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb, err := redisclient.Open(redisclient.Config{URL: "redis://" + w.redis.Addr()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := cached.New(documents, rdb)
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := rdb.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &instance{t, api.New(api.Options{
+		Reader: db.Read, Store: db, Publisher: nobody{}, Rate: rate.Inf, Burst: 1,
+		User: func(r *http.Request) (string, error) { return r.Header.Get("Authorization"), nil },
+	}), db}
+}
+
+// call makes a request of the user anna and gives status and body.
+func (i *instance) call(method, target, body string) (int, string) {
+	i.t.Helper()
+	r := httptest.NewRequestWithContext(i.t.Context(), method, target, strings.NewReader(body))
+	r.Header.Set("Authorization", "anna")
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	i.ServeHTTP(w, r)
+	return w.Code, w.Body.String()
+}
+
+// want makes a request that has to succeed.
+func (i *instance) want(method, target, body string) string {
+	i.t.Helper()
+	status, answer := i.call(method, target, body)
+	if status >= 300 {
+		i.t.Fatalf("%s %s: got status %d, %s", method, target, status, answer)
+	}
+	return answer
+}
+
+// begin attaches a device of anna to a new conversation.
+func (i *instance) begin(device string, at time.Time) conversation.Conversation {
+	i.t.Helper()
+	c, _, err := i.db.Attach(i.t.Context(), "anna", conversation.Attachment{
+		Device: device, SessionID: uuid.NewString(), Source: "omi", Language: "en", SilenceTimeout: 2 * time.Minute,
+		At: at.UTC().Truncate(time.Microsecond),
+	})
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return c
+}
+
+// hold stores a finished conversation of so many pages.
+func (i *instance) hold(at time.Time, pages int) conversation.Conversation {
+	i.t.Helper()
+	c := i.begin(uuid.NewString(), at)
+	for number := range pages {
+		i.say(&c, number, transcript.PageSize)
+	}
+	c.End(at, conversation.EndSilence, event.ConversationEnded)
+	c.TakeClaim("t", at, time.Minute)
+	c.Complete(conversation.Structured{Title: "T", Category: "work"}, false, at, "")
+	i.commit(&c)
+	return c
+}
+
+// say stores the segments of a page, as a session does.
+func (i *instance) say(c *conversation.Conversation, page, segments int) {
+	i.t.Helper()
+	p := transcript.Page{Number: page}
+	for n := range segments {
+		p.Segments = append(p.Segments, transcript.Segment{ID: fmt.Sprintf("%d-%d", page, n), Text: "word", Start: time.Duration(n) * time.Second})
+	}
+	c.Pages, c.Segments, c.Words = page+1, page*transcript.PageSize+segments, page*transcript.PageSize+segments
+	c.MarkFlush(c.Session.ID)
+	i.commit(c, p)
+}
+
+func (i *instance) commit(c *conversation.Conversation, pages ...transcript.Page) {
+	i.t.Helper()
+	if err := i.db.Commit(i.t.Context(), "anna", c, pages...); err != nil {
+		i.t.Fatal(err)
+	}
+}
+
+// reads are those of what do does, in documents as billed, and in calls.
+func (w *world) reads(do func()) (documents, calls int64) {
+	w.firestore.ResetBill()
+	do()
+	for _, method := range []string{"BatchGetDocuments", "RunQuery", "RunAggregationQuery"} {
+		calls += w.firestore.Calls(method)
+	}
+	return w.firestore.Total().Reads, calls
+}
+
+// What each request costs is known beforehand: in documents, and in calls, of which none grows with what is asked
+// for. Asked again, by another instance, it costs nothing.
+func TestReads(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.instance(t), w.instance(t)
+	start := time.Now().Add(-24 * time.Hour)
+	for n := range 150 {
+		a.hold(start.Add(time.Duration(n)*time.Minute), 1)
+	}
+	const longPages = 40 // 8 hours of talk
+	long := a.hold(time.Now(), longPages)
+	failed := a.hold(start, 1)
+	failed.Fail("why", start)
+	a.commit(&failed)
+	live := a.begin("phone", time.Now())
+	a.say(&live, 0, 3)
+	a.say(&live, 1, 3)
+	year := usage.Hours{}
+	for day := range 365 {
+		year[usage.Hour(time.Date(time.Now().Year(), 1, 1, 7, 0, 0, 0, time.UTC).AddDate(0, 0, day))] = usage.Totals{AudioMS: 1000, Words: 1}
+	}
+	for hour, totals := range year {
+		if err := a.db.RecordUsage(t.Context(), "anna", "c", usage.Hours{hour: totals}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.db.PutProfile(t.Context(), "anna", account.Profile{Plan: "basic"}); err != nil {
+		t.Fatal(err)
+	}
+	days := int64(time.Date(time.Now().Year(), time.Now().Month()+1, 0, 0, 0, 0, 0, time.UTC).Day())
+	const one = "/v1/conversations/"
+	for _, tt := range []struct {
+		request          string
+		documents, calls int64
+	}{
+		{"GET /v1/conversations?limit=100", 100, 1},
+		{"GET /v1/conversations?limit=100&statuses=", 100, 1},
+		{"GET /v1/conversations?limit=10&offset=50", 60, 1}, // nobody has scrolled there
+		{"GET /v1/conversations?limit=5&statuses=completed,failed&sources=omi,desktop&include_discarded=false&start_date=2020-01-01", 5, 1},
+		{"GET /v1/conversations/count?statuses=", 1, 1},
+		{"GET " + one + long.ID, 1 + longPages, 3},
+		{"GET " + one + live.ID, 3, 3},
+		{"GET " + one + failed.ID + "/finalization", 2, 2},
+		{"GET /v1/users/me/usage?period=today", 1, 1},
+		{"GET /v1/users/me/usage?period=monthly", days, 1},
+		{"GET /v1/users/me/usage?period=yearly", 12, 1},
+		{"GET /v1/users/me/usage?period=all_time", int64(time.Now().Month()), 1},
+		{"GET /v1/users/me/subscription", 2, 2},
+		{"GET /v1/users/developer/webhooks/status", 4, 4},
+	} {
+		method, target, _ := strings.Cut(tt.request, " ")
+		documents, calls := w.reads(func() { a.want(method, target, "") })
+		if documents != tt.documents || calls != tt.calls {
+			t.Errorf("%s: got %d documents in %d calls, want %d in %d", tt.request, documents, calls, tt.documents, tt.calls)
+		}
+		if documents, calls := w.reads(func() { b.want(method, target, "") }); calls != 0 {
+			t.Errorf("%s, again elsewhere: got %d documents in %d calls, want none", tt.request, documents, calls)
+		}
+	}
+	for _, tt := range []struct {
+		request, body    string
+		documents, calls int64
+	}{
+		{"POST /v1/conversations", "", 2 + 2, 4}, // what they answer with counts too, where it is not at hand
+		{"POST " + one + live.ID + "/finalize", "", 1, 1},
+		{"POST " + one + failed.ID + "/reprocess", "", 1 + 2, 3},
+		{"PATCH " + one + long.ID + "/title?title=New", "", 1, 1},
+		{"DELETE " + one + long.ID, "", 1, 1},
+		{"POST /v1/users/developer/webhook/day_summary", `{"url":"https://example.com"}`, 1, 1},
+		{"POST /v1/users/developer/webhook/day_summary/disable", "", 1, 1},
+	} {
+		method, target, _ := strings.Cut(tt.request, " ")
+		documents, calls := w.reads(func() { a.want(method, target, tt.body) })
+		if documents != tt.documents || calls != tt.calls {
+			t.Errorf("%s: got %d documents in %d calls, want %d in %d", tt.request, documents, calls, tt.documents, tt.calls)
+		}
+	}
+}
+
+// Who scrolls reads each conversation once, by offset and by cursor.
+func TestScrolling(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.instance(t), w.instance(t)
+	const all, limit = 95, 10
+	var want []string
+	for n := range all {
+		want = append(want, a.hold(time.Now().Add(time.Duration(-n)*time.Minute), 1).ID)
+	}
+	type item struct{ ID string }
+	read := func(answer string) []string {
+		var items []item
+		if err := json.Unmarshal([]byte(answer), &items); err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for _, i := range items {
+			ids = append(ids, i.ID)
+		}
+		return ids
+	}
+	var got []string
+	documents, calls := w.reads(func() {
+		for offset := 0; offset < all; offset += limit {
+			here := []*instance{a, b}[offset/limit%2]
+			got = append(got, read(here.want("GET", fmt.Sprintf("/v1/conversations?limit=%d&offset=%d", limit, offset), ""))...)
+		}
+	})
+	if !slices.Equal(got, want) || documents != all || calls != all/limit+1 {
+		t.Errorf("by offset: got %d of %d, for %d documents in %d calls", len(got), all, documents, calls)
+	}
+	got = nil
+	for target := "/v1/conversations?limit=10"; target != ""; {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+		r.Header.Set("Authorization", "anna")
+		recorder := httptest.NewRecorder()
+		a.ServeHTTP(recorder, r)
+		got = append(got, read(recorder.Body.String())...)
+		link, _, _ := strings.Cut(strings.TrimPrefix(recorder.Header().Get("Link"), "<"), ">")
+		target = link
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("by cursor: got %d of %d", len(got), all)
+	}
+}
+
+// Somebody watches a live conversation, on two devices, more often than anything is said: every word is there at the
+// next look, and no look costs a read.
+func TestWatching(t *testing.T) {
+	w := newWorld(t)
+	phone, desktop, listen := w.instance(t), w.instance(t), w.instance(t)
+	c := listen.begin("phone", time.Now())
+	listen.say(&c, 0, 1)
+	target := "/v1/conversations/" + c.ID
+	phone.want("GET", target, "")
+	segments := func(i *instance) int {
+		return bytes.Count([]byte(i.want("GET", target, "")), []byte(`"speaker_id"`))
+	}
+	documents, _ := w.reads(func() {
+		for n := 2; n <= 60; n++ {
+			listen.say(&c, 0, n)
+			for _, i := range []*instance{phone, desktop, phone, desktop} {
+				if got := segments(i); got != n {
+					t.Fatalf("got %d segments, want %d", got, n)
+				}
+			}
+		}
+	})
+	if documents != 0 {
+		t.Errorf("240 looks cost %d reads, want none", documents)
+	}
+	c.End(time.Now(), conversation.EndSilence, event.ConversationEnded)
+	listen.commit(&c)
+	for _, i := range []*instance{phone, desktop} {
+		if got := i.want("GET", target+"/finalization", ""); !strings.Contains(got, "processing") {
+			t.Errorf("got %s, want it to have ended", got)
+		}
+	}
+}

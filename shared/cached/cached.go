@@ -1,0 +1,91 @@
+// Package cached is the store as most see it: a Reader for what is read often, through the cache, and a Store whose
+// writes have what they change forgotten before the writer goes on.
+//
+// So who reads through a Reader sees their own writes, by whatever instance of whatever function, within what
+// [cache] promises. What a write is conditional on is not for a Reader: that comes from the Store.
+package cached
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+
+	"earshot.dev/shared/account"
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/store"
+	"earshot.dev/shared/transcript"
+	"earshot.dev/shared/usage"
+)
+
+// Store is a [store.Store] whose writes are seen by Readers. Its own reads are the store's.
+type Store struct {
+	*store.Store
+	Read *Reader
+}
+
+// New makes a Store, which owns the one that it is made from, and not the client. Without a client nothing is cached.
+func New(db *store.Store, rdb *redis.Client) *Store {
+	return &Store{db, newReader(db, rdb)}
+}
+
+// Close ends what runs in the background and closes the store. The client has to live until then.
+func (s *Store) Close() error {
+	s.Read.close()
+	return s.Store.Close()
+}
+
+// Attach is [store.Store.Attach].
+func (s *Store) Attach(ctx context.Context, uid string, a conversation.Attachment,
+) (conversation.Conversation, transcript.Page, error) {
+	c, last, err := s.Store.Attach(ctx, uid, a)
+	if c.ID != "" {
+		s.Read.tails.Invalidate(ctx, tailKey(uid, c.ID))
+	}
+	s.Read.lists.Invalidate(ctx, uid)
+	return c, last, err
+}
+
+// Commit is [store.Store.Commit]. Words that join a live conversation are shown to those who read it, and change no
+// list.
+func (s *Store) Commit(ctx context.Context, uid string, c *conversation.Conversation, pages ...transcript.Page) error {
+	err := s.Store.Commit(ctx, uid, c, pages...)
+	key := tailKey(uid, c.ID)
+	if err == nil && len(pages) > 0 {
+		s.Read.tails.Update(ctx, key, tail{*c, pages[len(pages)-1]})
+	} else {
+		s.Read.tails.Invalidate(ctx, key) // with an error too: it may be the echo of a success
+	}
+	if err != nil || c.Status != conversation.Live || c.Structured != nil {
+		s.Read.lists.Invalidate(ctx, uid)
+	}
+	return err
+}
+
+// Delete is [store.Store.Delete].
+func (s *Store) Delete(ctx context.Context, uid string, c *conversation.Conversation) error {
+	err := s.Store.Delete(ctx, uid, c)
+	s.Read.tails.Invalidate(ctx, tailKey(uid, c.ID))
+	s.Read.lists.Invalidate(ctx, uid)
+	return err
+}
+
+// RecordUsage is [store.Store.RecordUsage].
+func (s *Store) RecordUsage(ctx context.Context, uid, cid string, hours usage.Hours) error {
+	err := s.Store.RecordUsage(ctx, uid, cid, hours)
+	s.Read.usage.Invalidate(ctx, uid)
+	return err
+}
+
+// PutWebhook is [store.Store.PutWebhook].
+func (s *Store) PutWebhook(ctx context.Context, uid string, t account.WebhookType, w account.Webhook) error {
+	err := s.Store.PutWebhook(ctx, uid, t, w)
+	s.Read.webhooks.Invalidate(ctx, webhookKey(uid, t))
+	return err
+}
+
+// PutProfile is [store.Store.PutProfile].
+func (s *Store) PutProfile(ctx context.Context, uid string, p account.Profile) error {
+	err := s.Store.PutProfile(ctx, uid, p)
+	s.Read.profiles.Invalidate(ctx, uid)
+	return err
+}

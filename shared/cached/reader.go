@@ -1,0 +1,230 @@
+package cached
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"earshot.dev/shared/account"
+	"earshot.dev/shared/cache"
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/fault"
+	"earshot.dev/shared/store"
+	"earshot.dev/shared/transcript"
+	"earshot.dev/shared/usage"
+)
+
+// Reader answers what is asked often. Its answers are shared: nobody may change them.
+//
+// A conversation comes in two parts. Its tail, the conversation with its last page, changes with each flush while it
+// is live; the pages before never do. So a conversation that somebody watches costs no reads while words come in:
+// the writer renews the tail.
+type Reader struct {
+	tails    *cache.Query[tail]                 // by uid/cid
+	closed   *cache.Query[[]transcript.Segment] // by uid/cid/pages
+	lists    *cache.Group[listing]              // by uid and question
+	usage    *cache.Group[[]usage.Period]       // by uid and span
+	profiles *cache.Query[account.Profile]      // by uid
+	webhooks *cache.Query[account.Webhook]      // by uid/type
+}
+
+// localTTL is for what can't become stale, since its key would be another then.
+const localTTL = time.Minute
+
+// settingsTTL is for what may be stale for as long, in other instances than the one that wrote.
+const settingsTTL = 10 * time.Second
+
+func newReader(db *store.Store, rdb *redis.Client) *Reader {
+	r := &Reader{
+		tails: cache.New(rdb, cache.Options{Name: "conversation", Version: 1},
+			func(ctx context.Context, key string) (tail, error) {
+				uid, cid, _ := strings.Cut(key, "/")
+				c, last, err := db.Tail(ctx, uid, cid)
+				return tail{c, last}, err
+			}),
+		closed: cache.New(rdb, cache.Options{Name: "pages", Version: 1, LocalTTL: localTTL},
+			func(ctx context.Context, key string) ([]transcript.Segment, error) {
+				parts := strings.Split(key, "/")
+				pages, err := strconv.Atoi(parts[2])
+				if err != nil {
+					return nil, err
+				}
+				return db.FirstSegments(ctx, parts[0], parts[1], pages)
+			}),
+		usage: cache.NewGroup(rdb, cache.Options{Name: "usage", Version: 1, LocalTTL: localTTL},
+			func(ctx context.Context, uid, key string) ([]usage.Period, error) {
+				s := strings.Split(key, "/")
+				if s[0] == "days" {
+					return db.Days(ctx, uid, s[1], s[2])
+				}
+				return db.Months(ctx, uid, s[1], s[2])
+			}),
+		profiles: cache.New(rdb, cache.Options{Name: "profile", Version: 1, LocalTTL: settingsTTL}, db.Profile),
+		webhooks: cache.New(rdb, cache.Options{Name: "webhook", Version: 1},
+			func(ctx context.Context, key string) (account.Webhook, error) {
+				uid, t, _ := strings.Cut(key, "/")
+				return db.Webhook(ctx, uid, account.WebhookType(t))
+			}),
+	}
+	r.lists = cache.NewGroup(rdb, cache.Options{Name: "list", Version: 1, LocalTTL: localTTL},
+		func(ctx context.Context, uid, key string) (listing, error) { return r.list(ctx, db, uid, key) })
+	return r
+}
+
+func (r *Reader) close() {
+	for _, c := range []interface{ Close() }{r.tails, r.closed, r.lists, r.usage, r.profiles, r.webhooks} {
+		c.Close()
+	}
+}
+
+// Stats are the counts of each kind of answer.
+func (r *Reader) Stats() []cache.Stats {
+	return []cache.Stats{
+		r.tails.Stats(), r.closed.Stats(), r.lists.Stats(), r.usage.Stats(), r.profiles.Stats(), r.webhooks.Stats(),
+	}
+}
+
+// tail is a conversation with its last page.
+type tail struct {
+	Conversation conversation.Conversation
+	Last         transcript.Page
+}
+
+// unfinishedTTL bounds for how long a conversation may seem to stand still whose writer died before it could say
+// what it had written.
+const unfinishedTTL = time.Minute
+
+// KeepFor implements [cache.Perishable].
+func (t tail) KeepFor() time.Duration {
+	if t.Conversation.Status.Terminal() {
+		return time.Hour
+	}
+	return unfinishedTTL
+}
+
+// Version implements [cache.Versioned]: versions of a conversation follow each other (see [store]).
+func (t tail) Version() int64 { return t.Conversation.UpdateTime.UnixMicro() }
+
+func tailKey(uid, cid string) string { return uid + "/" + cid }
+
+// Head gives a conversation without its segments: 2 reads where nothing is cached.
+func (r *Reader) Head(ctx context.Context, uid, cid string) (conversation.Conversation, error) {
+	t, err := r.tails.Get(ctx, tailKey(uid, cid))
+	return t.Conversation, err
+}
+
+// Conversation gives a conversation and its segments: a read for each page, and one more, where nothing is cached.
+func (r *Reader) Conversation(ctx context.Context, uid, cid string) (conversation.Conversation, []transcript.Segment, error) {
+	t, err := r.tails.Get(ctx, tailKey(uid, cid))
+	if err != nil || t.Last.Number == 0 {
+		return t.Conversation, t.Last.Segments, err
+	}
+	before, err := r.closed.Get(ctx, tailKey(uid, cid)+"/"+strconv.Itoa(t.Last.Number))
+	return t.Conversation, slices.Concat(before, t.Last.Segments), err
+}
+
+// Profile gives a user's settings.
+func (r *Reader) Profile(ctx context.Context, uid string) (account.Profile, error) {
+	return r.profiles.Get(ctx, uid)
+}
+
+func webhookKey(uid string, t account.WebhookType) string { return uid + "/" + string(t) }
+
+// Webhook gives where a type of event goes.
+func (r *Reader) Webhook(ctx context.Context, uid string, t account.WebhookType) (account.Webhook, error) {
+	return r.webhooks.Get(ctx, webhookKey(uid, t))
+}
+
+// Days is [store.Store.Days].
+func (r *Reader) Days(ctx context.Context, uid, first, last string) ([]usage.Period, error) {
+	return r.usage.Get(ctx, uid, "days/"+first+"/"+last)
+}
+
+// Months is [store.Store.Months].
+func (r *Reader) Months(ctx context.Context, uid, first, last string) ([]usage.Period, error) {
+	return r.usage.Get(ctx, uid, "months/"+first+"/"+last)
+}
+
+// question is what is asked of a user's conversations, and as JSON the key of the answer.
+type question struct {
+	Filter conversation.Filter
+	Window conversation.Window // zero: only their number
+}
+
+func (q question) key() (string, error) {
+	q.Filter.Statuses = slices.Compact(slices.Sorted(slices.Values(q.Filter.Statuses)))
+	q.Filter.Sources = slices.Compact(slices.Sorted(slices.Values(q.Filter.Sources)))
+	key, err := json.Marshal(q)
+	return string(key), fault.New(fault.Invalid, "ask for conversations", err)
+}
+
+type listing struct {
+	Conversations []conversation.Conversation
+	Count         int
+}
+
+// List is [store.Store.List]: a read for each conversation where nothing is cached. Of an offset's conversations none
+// is read again if the window before is at hand, as it is for who scrolls. A live conversation is shown as it was when a
+// session joined it last.
+func (r *Reader) List(ctx context.Context, uid string, f conversation.Filter, w conversation.Window,
+) ([]conversation.Conversation, error) {
+	l, err := r.ask(ctx, uid, question{f, w})
+	return l.Conversations, err
+}
+
+// Count is [store.Store.Count].
+func (r *Reader) Count(ctx context.Context, uid string, f conversation.Filter) (int, error) {
+	l, err := r.ask(ctx, uid, question{Filter: f})
+	return l.Count, err
+}
+
+func (r *Reader) ask(ctx context.Context, uid string, q question) (listing, error) {
+	key, err := q.key()
+	if err != nil {
+		return listing{}, err
+	}
+	return r.lists.Get(ctx, uid, key)
+}
+
+// list asks the store.
+func (r *Reader) list(ctx context.Context, db *store.Store, uid, key string) (l listing, err error) {
+	var q question
+	if err := json.Unmarshal([]byte(key), &q); err != nil {
+		return l, fault.New(fault.Internal, "read key", err)
+	}
+	if q.Window == (conversation.Window{}) {
+		l.Count, err = db.Count(ctx, uid, q.Filter)
+		return l, err
+	}
+	if mark, ok := r.before(ctx, uid, q); ok {
+		q.Window.Offset, q.Window.After = 0, mark
+	}
+	l.Conversations, err = db.List(ctx, uid, q.Filter, q.Window)
+	for i := range l.Conversations { // what a list doesn't show
+		l.Conversations[i].Usage, l.Conversations[i].Former = nil, nil
+	}
+	return l, err
+}
+
+// before finds where a window begins, if the window before it is full and at hand.
+func (r *Reader) before(ctx context.Context, uid string, q question) (conversation.Mark, bool) {
+	limit := q.Window.Limit
+	if limit == 0 || q.Window.Offset < limit {
+		return conversation.Mark{}, false
+	}
+	q.Window.Offset -= limit
+	key, err := q.key()
+	if err != nil {
+		return conversation.Mark{}, false
+	}
+	l, ok := r.lists.Peek(ctx, uid, key)
+	if !ok || len(l.Conversations) != limit {
+		return conversation.Mark{}, false
+	}
+	return l.Conversations[limit-1].Mark(), true
+}
