@@ -99,6 +99,10 @@ func (c code) settings(dir, typeName string) ([]setting, error) {
 	if fields == nil {
 		return nil, fmt.Errorf("%s: there is no struct type %s", dir, typeName)
 	}
+	return c.fieldSettings(f, fields)
+}
+
+func (c code) fieldSettings(f source, fields *ast.FieldList) ([]setting, error) {
 	var found []setting
 	for _, field := range fields.List {
 		if tag := tagOf(field, "env"); tag != "" {
@@ -106,17 +110,28 @@ func (c code) settings(dir, typeName string) ([]setting, error) {
 			found = append(found, setting{name, slices.Contains(strings.Split(options, ","), "required")})
 			continue
 		}
-		inner, ok := field.Type.(*ast.SelectorExpr)
-		if !ok {
-			return nil, fmt.Errorf("%s: a field of %s has no env tag, and is no struct of another package", f.path, typeName)
-		}
-		more, err := c.settings(f.dirOf(inner.X), inner.Sel.Name)
+		more, err := c.innerSettings(f, field.Type)
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, more...)
+		for _, s := range more {
+			found = append(found, setting{tagOf(field, "envPrefix") + s.name, s.required})
+		}
 	}
 	return found, nil
+}
+
+// innerSettings are those of a field that is a struct itself.
+func (c code) innerSettings(f source, fieldType ast.Expr) ([]setting, error) {
+	switch inner := fieldType.(type) {
+	case *ast.StructType:
+		return c.fieldSettings(f, inner.Fields)
+	case *ast.Ident:
+		return c.settings(path.Dir(f.path), inner.Name)
+	case *ast.SelectorExpr:
+		return c.settings(f.dirOf(inner.X), inner.Sel.Name)
+	}
+	return nil, fmt.Errorf("%s: a field of a configuration has no env tag, and is no struct", f.path)
 }
 
 func (c code) structType(dir, name string) (source, *ast.FieldList) {
