@@ -125,7 +125,7 @@ func statsOf(instances []*instance) (sum sums) {
 
 // get is a request like call's, of any goroutine.
 func (i *instance) get(method, target string, into any) error {
-	r := httptest.NewRequestWithContext(context.Background(), method, target, nil) //nolint:usetesting // it outlives no test
+	r := httptest.NewRequestWithContext(context.Background(), method, target, nil)
 	r.Header.Set("Authorization", "anna")
 	w := httptest.NewRecorder()
 	i.ServeHTTP(w, r)

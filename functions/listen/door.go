@@ -149,7 +149,7 @@ func (d *door) allowance(ctx context.Context, uid string, p account.Profile) *ti
 	}
 	left := plan.Transcription
 	for _, m := range months {
-		left -= time.Duration(m.Totals.SpeechMS) * time.Millisecond
+		left -= time.Duration(m.SpeechMS) * time.Millisecond
 	}
 	return &left
 }

@@ -234,7 +234,7 @@ func (r *remote) delete(ctx context.Context, keys ...string) error {
 	return r.client.Del(ctx, keys...).Err()
 }
 
-var errResting = errors.New("Redis has failed and isn't asked for a while")
+var errResting = errors.New("redis has failed and isn't asked for a while")
 
 // resting says whether Redis is not to be asked. After a rest, one caller in each restFor goes and looks: as soon as
 // it works for one, all may ask.

@@ -33,7 +33,7 @@ func newLine(t *testing.T, to string) *line {
 	l := &line{Listener: listener, to: to}
 	l.ends.Go(l.accept)
 	t.Cleanup(func() {
-		listener.Close()
+		_ = listener.Close() // nobody comes any more
 		l.ends.Wait()
 	})
 	return l
@@ -47,15 +47,15 @@ func (l *line) accept() {
 		}
 		server, err := net.Dial("tcp", l.to) //nolint:noctx // on the loopback interface, to a server that runs
 		if err != nil {
-			client.Close()
+			_ = client.Close() // as a server that is down does
 			continue
 		}
 		l.ends.Go(func() {
 			_, _ = io.Copy(server, client) // it ends with either side
-			server.Close()
+			_ = server.Close()             // it has all
 		})
 		l.ends.Go(func() {
-			defer client.Close()
+			defer client.Close() // it has all
 			buffer := make([]byte, 64<<10)
 			for {
 				n, err := server.Read(buffer)

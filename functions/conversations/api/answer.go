@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"mime"
 	"net/http"
 	"regexp"
@@ -66,9 +67,7 @@ func (a *API) handler(h handle) http.HandlerFunc {
 // write sends an answer. One to a GET has a tag made from its octets, and is not sent to who has it.
 func write(w http.ResponseWriter, r *http.Request, reply answer) {
 	header := w.Header()
-	for name, values := range reply.header {
-		header[name] = values
-	}
+	maps.Copy(header, reply.header)
 	header.Set("Cache-Control", "private, no-cache") // keep it, but ask
 	if reply.status == http.StatusNoContent {
 		w.WriteHeader(reply.status)
@@ -146,13 +145,12 @@ func writeProblem(w http.ResponseWriter, status int, detail string) {
 func refuse(w http.ResponseWriter, r *http.Request, mux http.Handler) {
 	said := &heard{header: http.Header{}, status: http.StatusOK}
 	mux.ServeHTTP(said, r)
-	switch {
-	case said.status == http.StatusMethodNotAllowed:
-		w.Header().Set("Allow", said.header.Get("Allow"))
-		writeProblem(w, said.status, "this path takes "+said.header.Get("Allow"))
-	default:
+	if said.status != http.StatusMethodNotAllowed {
 		writeProblem(w, http.StatusNotFound, "there is nothing at this path")
+		return
 	}
+	w.Header().Set("Allow", said.header.Get("Allow"))
+	writeProblem(w, said.status, "this path takes "+said.header.Get("Allow"))
 }
 
 // heard keeps the status and the header of an answer that goes nowhere.
@@ -182,13 +180,9 @@ func (r request) decode(into any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return fault.Newf(fault.Unsupported, op, "the body has to be application/json")
 	}
-	switch err := json.NewDecoder(r.Body).Decode(into); {
-	case err == nil:
-		return nil
-	default:
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return err
-		}
-		return fault.Newf(fault.Invalid, op, "the body is not the JSON that is wanted")
+	err := json.NewDecoder(r.Body).Decode(into)
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok || err == nil {
+		return err
 	}
+	return fault.Newf(fault.Invalid, op, "the body is not the JSON that is wanted")
 }

@@ -228,7 +228,7 @@ func (s *Session) acknowledged(sequence uint32) {
 func (s *Session) settle() {
 	n := 0
 	for n < len(s.kept) && s.base+s.kept[n].index <= s.through {
-		if it := s.kept[n]; it.packet == nil && !(it.end.sent && it.end.done) {
+		if it := s.kept[n]; it.packet == nil && (!it.end.sent || !it.end.done) {
 			break
 		}
 		n++
@@ -241,17 +241,16 @@ func (s *Session) send(ctx context.Context, c *Client) error {
 	s.count(func() int { s.sent = 0; return 0 })
 	for {
 		kind, frame := s.next()
-		switch {
-		case frame == nil:
-			select {
-			case <-s.moved:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		default:
+		if frame != nil {
 			if err := c.conn.Write(ctx, kind, frame); err != nil {
 				return closed(err)
 			}
+			continue
+		}
+		select {
+		case <-s.moved:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }

@@ -55,7 +55,7 @@ func (e *endpoint) serve(ctx context.Context, conn *websocket.Conn) error {
 		}
 		kind, data, err := conn.Read(ctx)
 		if err != nil {
-			return nil //nolint:nilerr // the client has gone
+			return nil // the client has gone
 		}
 		if kind == websocket.MessageText {
 			if err := commit(); err != nil {
