@@ -26,17 +26,26 @@ const patience = 30 * time.Second
 func begin(t *testing.T, uid string) *stack.Stack {
 	t.Helper()
 	t.Parallel() // most of the time a test waits for speech
-	logs := &shown{t: t}
-	s, err := stack.Start(t.Context(), stack.Options{
-		Recognizer: &deepgram.Handler{Engine: deepgram.Exact{}, Key: stack.RecognizerKey},
-		Race:       true,
-		Logs:       logs,
-		LogFormat:  "json",
-		SweepEvery: time.Hour, // tests call it when it is due
-		Env:        map[string][]string{"listen": {"MIN_CONVERSATION_TIMEOUT=2s"}},
-	})
-	if err != nil {
+	s := start(t, stack.Options{Race: true})
+	if err := s.AddUser(t.Context(), uid); err != nil {
 		t.Fatal(err)
+	}
+	return s
+}
+
+// start starts the whole system, with a recogniser that is exact.
+func start(t *testing.T, o stack.Options) *stack.Stack {
+	t.Helper()
+	logs := &shown{t: t}
+	o.Recognizer = &deepgram.Handler{Engine: deepgram.Exact{}, Key: stack.RecognizerKey}
+	o.Logs, o.LogFormat = logs, "json"
+	o.SweepEvery = time.Hour // tests call it when it is due
+	o.Env = map[string][]string{"listen": {"MIN_CONVERSATION_TIMEOUT=2s"}}
+	s, err := stack.Start(t.Context(), o)
+	if err != nil {
+		t.Error(err)
+		logs.check()
+		t.FailNow()
 	}
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
@@ -44,9 +53,6 @@ func begin(t *testing.T, uid string) *stack.Stack {
 		}
 		logs.check()
 	})
-	if err := s.AddUser(t.Context(), uid); err != nil {
-		t.Fatal(err)
-	}
 	return s
 }
 

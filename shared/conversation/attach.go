@@ -12,14 +12,15 @@ var ErrSuperseded = errors.New("a newer session of the device took over")
 
 // Device is what a device of a user is attached to.
 type Device struct {
-	ConversationID string      `firestore:"conversation_id"`
-	SessionID      string      `firestore:"session_id"`
-	Generation     int64       `firestore:"generation"`
-	AttachedAt     time.Time   `firestore:"attached_at"`
-	AckedSequence  uint32      `firestore:"acked_sequence"` // what is known between two conversations
-	AckedAt        time.Time   `firestore:"acked_at"`
-	ContendedAt    []time.Time `firestore:"contended_at"` // the last times at which a session was put out in mid stream
-	Split          bool        `firestore:"split"`        // there are two devices behind the name
+	ConversationID string          `firestore:"conversation_id"`
+	SessionID      string          `firestore:"session_id"`
+	Generation     int64           `firestore:"generation"`
+	AttachedAt     time.Time       `firestore:"attached_at"`
+	AckedSequence  uint32          `firestore:"acked_sequence"` // what is known between two conversations: see Acked
+	AckedAt        time.Time       `firestore:"acked_at"`
+	AckedBeyond    []time.Duration `firestore:"acked_beyond"`
+	ContendedAt    []time.Time     `firestore:"contended_at"` // the last times at which a session was put out in mid stream
+	Split          bool            `firestore:"split"`        // there are two devices behind the name
 }
 
 // MaxSlots is how many devices that can't be told apart are kept apart all the same.
@@ -94,7 +95,7 @@ func (a Attachment) Begin(id string, d Device) Conversation {
 		ID: id, Source: a.Source, Device: a.Device, Language: a.Language, Status: Live,
 		CreatedAt: a.At, StartedAt: a.At, SilenceTimeout: a.SilenceTimeout,
 		Session: Session{ID: a.SessionID, Generation: d.Generation + 1, Numbered: a.Numbered},
-		Acked:   a.Acked.Latest(Acked{d.AckedSequence, d.AckedAt}),
+		Acked:   a.Acked.Latest(Acked{d.AckedSequence, d.AckedAt, d.AckedBeyond}),
 	}
 	c.Heard(a.At)
 	return c

@@ -75,15 +75,17 @@ type Photo struct {
 }
 
 // Acked says that all numbered audio through a sequence number is stored as words, or known to hold none, and when
-// that audio had been said.
+// that audio had been said. Of the audio after it, so much of each channel is stored too: words don't end where packets
+// do.
 type Acked struct {
 	Sequence uint32
 	At       time.Time
+	Beyond   []time.Duration
 }
 
 // Latest is the later of the two.
 func (a Acked) Latest(b Acked) Acked {
-	if b.Sequence > a.Sequence {
+	if b.Sequence > a.Sequence || b.Sequence == a.Sequence && slices.Compare(b.Beyond, a.Beyond) > 0 {
 		return b
 	}
 	return a

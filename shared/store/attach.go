@@ -119,7 +119,7 @@ func (s *Store) candidate(tx *firestore.Transaction, uid string, d conversation.
 // says so has heard it, and too small a number only has some audio sent again.
 func (s *Store) Acknowledge(ctx context.Context, uid, device string, a conversation.Acked) error {
 	_, err := s.device(uid, device).Update(ctx, []firestore.Update{
-		{Path: "acked_sequence", Value: a.Sequence}, {Path: "acked_at", Value: a.At},
+		{Path: "acked_sequence", Value: a.Sequence}, {Path: "acked_at", Value: a.At}, {Path: "acked_beyond", Value: a.Beyond},
 	})
 	return wrap("acknowledge", err)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -48,29 +49,29 @@ func TestNumbersGoOn(t *testing.T) {
 	s, _ := open(t)
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	c := attach(t, s, attachment("s1", now))
-	c.Acked = conversation.Acked{Sequence: 10, At: now}
+	c.Acked = conversation.Acked{Sequence: 10, At: now, Beyond: []time.Duration{60 * time.Millisecond}}
 	c.End(now, conversation.EndRequested, "ended")
 	if err := s.Commit(t.Context(), "u", &c); err != nil {
 		t.Fatal(err)
 	}
 	second := attach(t, s, attachment("s1", now))
-	if second.Acked != c.Acked {
+	if !reflect.DeepEqual(second.Acked, c.Acked) {
 		t.Errorf("the next conversation begins at %+v, want %+v", second.Acked, c.Acked)
 	}
 	second.End(now, conversation.EndRequested, "ended")
 	if err := s.Commit(t.Context(), "u", &second); err != nil {
 		t.Fatal(err)
 	}
-	silence := conversation.Acked{Sequence: 20, At: now.Add(time.Second)}
+	silence := conversation.Acked{Sequence: 20, At: now.Add(time.Second), Beyond: []time.Duration{0, time.Second}}
 	if err := s.Acknowledge(t.Context(), "u", "d", silence); err != nil {
 		t.Fatal(err)
 	}
-	if third := attach(t, s, attachment("s2", now)); third.Acked != silence {
+	if third := attach(t, s, attachment("s2", now)); !reflect.DeepEqual(third.Acked, silence) {
 		t.Errorf("after silence: got %+v, want %+v", third.Acked, silence)
 	}
 	deleted := attachment("s2", now.Add(time.Hour))
 	deleted.Acked = conversation.Acked{Sequence: 30, At: now}
-	if c := attach(t, s, deleted); c.Acked != deleted.Acked {
+	if c := attach(t, s, deleted); !reflect.DeepEqual(c.Acked, deleted.Acked) {
 		t.Errorf("a session that knows more: got %+v, want %+v", c.Acked, deleted.Acked)
 	}
 }

@@ -28,6 +28,7 @@ type conversationDoc struct {
 	Former           []sessionDoc                   `firestore:"former,omitempty"`
 	AckedSequence    uint32                         `firestore:"acked_sequence"`
 	AckedAt          *time.Time                     `firestore:"acked_at,omitempty"`
+	AckedBeyond      []time.Duration                `firestore:"acked_beyond,omitempty"`
 	Segments         int                            `firestore:"segment_count"`
 	Words            int                            `firestore:"words"`
 	Pages            int                            `firestore:"page_count"`
@@ -83,7 +84,7 @@ func toDoc(c *conversation.Conversation) *conversationDoc {
 		ID: c.ID, Source: c.Source, Device: c.Device, Language: c.Language, Status: c.Status,
 		CreatedAt: c.CreatedAt, StartedAt: c.StartedAt, FinishedAt: c.FinishedAt,
 		SilenceTimeoutMS: c.SilenceTimeout.Milliseconds(), Session: sessionDoc(c.Session),
-		AckedSequence: c.Acked.Sequence, Segments: c.Segments, Words: c.Words, Pages: c.Pages, Usage: c.Usage,
+		AckedSequence: c.Acked.Sequence, AckedBeyond: c.Acked.Beyond, Segments: c.Segments, Words: c.Words, Pages: c.Pages, Usage: c.Usage,
 		Photos: c.Photos, People: c.People, Named: c.Named,
 		Structured: c.Structured, Discarded: c.Discarded, EndReason: c.EndReason,
 		Pending: (*pendingDoc)(c.Pending), Claim: (*claimDoc)(c.Claim),
@@ -106,7 +107,7 @@ func (d *conversationDoc) conversation(updateTime time.Time) conversation.Conver
 		ID: d.ID, Source: d.Source, Device: d.Device, Language: d.Language, Status: d.Status,
 		CreatedAt: d.CreatedAt, StartedAt: d.StartedAt, FinishedAt: d.FinishedAt,
 		SilenceTimeout: time.Duration(d.SilenceTimeoutMS) * time.Millisecond,
-		Session:        conversation.Session(d.Session), Acked: conversation.Acked{Sequence: d.AckedSequence},
+		Session:        conversation.Session(d.Session), Acked: conversation.Acked{Sequence: d.AckedSequence, Beyond: d.AckedBeyond},
 		Segments: d.Segments, Words: d.Words, Pages: d.Pages, Usage: d.Usage,
 		Photos: d.Photos, People: d.People, Named: d.Named,
 		Structured: d.Structured, Discarded: d.Discarded, EndReason: d.EndReason,

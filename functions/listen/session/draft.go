@@ -57,20 +57,12 @@ type notes struct {
 
 func (n *notes) news() bool { return n.made > n.stored }
 
-// acked says through which number audio is safe as soon as all that is unsaved is stored.
-type acked struct {
-	through uint32
-	at      time.Time // when it had been said
-	stored  uint32    // what is stored says so through here
-}
+// acked says what audio is safe as soon as all that is unsaved is stored, and what is so now.
+type acked struct{ next, stored conversation.Acked }
 
-func (a *acked) move(through uint32, at time.Time) {
-	if through > a.through {
-		a.through, a.at = through, at
-	}
-}
+func (a *acked) move(next conversation.Acked) { a.next = a.next.Latest(next) }
 
-func (a *acked) news() bool { return a.through > a.stored }
+func (a *acked) news() bool { return a.next.Sequence > a.stored.Sequence }
 
 // open reports whether there is a conversation for words to go to.
 func (d *draft) open() bool { return d.stored.ID != "" }
@@ -81,8 +73,8 @@ func (d *draft) begin(stored conversation.Conversation, last transcript.Page) tr
 	d.transcript = transcript.Resume(last)
 	d.sending, d.sent = 0, nil
 	d.notes.merge(stored)
-	d.acked.stored = stored.Acked.Sequence
-	d.acked.move(stored.Acked.Sequence, stored.Acked.At)
+	d.acked.stored = stored.Acked
+	d.acked.move(stored.Acked)
 	return d.transcript.Add(d.segments()...)
 }
 
@@ -139,7 +131,7 @@ func (d *draft) spoken(u utterance) utterance {
 func (d *draft) drop() {
 	d.leave()
 	d.unsaved, d.metered = nil, nil
-	d.acked.through = d.acked.stored
+	d.acked.next = d.acked.stored
 }
 
 // add takes final words in and gives what they change for the client; nothing as long as no conversation is open.
@@ -176,9 +168,7 @@ func (d *draft) commit() (c conversation.Conversation, pages []transcript.Page, 
 		c.People, c.Named, c.Photos = maps.Clone(n.people), maps.Clone(n.named), c.Photos+n.photos
 		c.EndReason = cmp.Or(n.reason, c.EndReason)
 	}
-	if d.acked.news() {
-		c.Acked = conversation.Acked{Sequence: d.acked.through, At: d.acked.at}
-	}
+	c.Acked = c.Acked.Latest(d.acked.next)
 	hours := d.metered
 	for _, u := range d.unsaved {
 		words := u.segment(c.StartedAt).Words()
@@ -205,7 +195,7 @@ func (d *draft) commit() (c conversation.Conversation, pages []transcript.Page, 
 func (d *draft) committed(stored conversation.Conversation) {
 	d.stored = stored
 	d.notes.stored, d.notes.photos = d.notes.sent, 0
-	d.acked.stored = stored.Acked.Sequence
+	d.acked.stored = stored.Acked
 	d.unsaved = append([]utterance(nil), d.unsaved[d.sending:]...)
 	d.metered = subtract(d.metered, d.sent)
 	d.sending, d.sent = 0, nil

@@ -8,6 +8,7 @@ import (
 
 	"earshot.dev/functions/listen/stt"
 	"earshot.dev/functions/listen/vad"
+	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/usage"
 )
 
@@ -20,7 +21,16 @@ const batch = sampleRate / 10
 
 // lull is how long no audio may come in mid speech before the speech is taken to have ended: some devices stop
 // sending when nobody speaks, and the last words must not wait for the next ones.
-const lull = time.Second
+// A client that numbers its audio sends later what it can't send now. For half of a word not to be taken for all of it, the
+// lull is longer than such a client waits for a ping before it connects again.
+const (
+	lull     = time.Second
+	longLull = 4 * pingEvery
+)
+
+// suspect is the end of what was heard before a cut: a word that reaches into it may be half of one. The client sends
+// the audio again, and the word is recognised when it is whole.
+const suspect = 500 * time.Millisecond
 
 // rounding is by how much a recogniser's times may differ from what it was sent.
 const rounding = 100 * time.Millisecond
@@ -46,19 +56,24 @@ type intake struct {
 	gate     *vad.Gate
 	stream   stt.Stream
 	closed   bool
+	limit    time.Duration // of what was sent, up to which words are whole; 0: all are
 	clock    clock
+	stored   int           // samples at the beginning that an earlier session had stored
+	skip     int           // how many of them are still to come
 	received int64         // samples
 	sent     int64         // samples, to the recogniser, batched ones included
 	asked    []flush       // finalizes that were not answered
 	known    time.Duration // of what was sent: all words are
 	room     chan struct{} // has an element when known has moved
 	timeline timeline      // of what was sent
+	told     time.Time     // the end of the last word that was final
 	samples  []int16       // of the packet at hand
 	batch    []byte        // speech that waits for more
 	counted  usage.Totals  // what settle has reported
 	spoiled  int           // packets that could not be decoded
 	err      error         // of the first Send that failed
-	silence  *time.Timer   // fires when no audio has come for a lull
+	lull     time.Duration
+	silence  *time.Timer // fires when no audio has come for a lull
 }
 
 // flush is a finalize: at a time, of what was sent up to an offset, which ends in so much silence.
@@ -68,10 +83,17 @@ type flush struct {
 }
 
 // newIntake makes an intake into a stream. Audio that is still held back when none has come for a lull is passed
-// on under ctx.
-func newIntake(ctx context.Context, decoder Decoder, stream stt.Stream, clock clock) *intake {
-	in := &intake{decoder: decoder, gate: vad.NewGate(), stream: stream, clock: clock, room: make(chan struct{}, 1)}
-	in.silence = time.AfterFunc(lull, func() {
+// on under ctx. The first audio was said at the origin, or later. A client may keep audio that it can't send, and send
+// it later.
+func newIntake(ctx context.Context, decoder Decoder, stream stt.Stream, origin time.Time, keeps bool) *intake {
+	in := &intake{
+		decoder: decoder, gate: vad.NewGate(), stream: stream, clock: clock{origin: origin, keeps: keeps}, lull: lull,
+		room: make(chan struct{}, 1),
+	}
+	if keeps {
+		in.lull = longLull
+	}
+	in.silence = time.AfterFunc(in.lull, func() {
 		in.mu.Lock()
 		defer in.mu.Unlock()
 		if !in.closed && in.gate.Speaking() {
@@ -79,6 +101,27 @@ func newIntake(ctx context.Context, decoder Decoder, stream stt.Stream, clock cl
 		}
 	})
 	return in
+}
+
+// resume begins after what is stored. The audio goes on where it was cut, if it is of the same conversation.
+func (in *intake) resume(from conversation.Acked, channel int, same bool) {
+	var beyond time.Duration
+	if channel < len(from.Beyond) {
+		beyond = from.Beyond[channel]
+	}
+	in.stored = int(beyond * sampleRate / time.Second)
+	in.skip = in.stored
+	if same {
+		in.clock.origin = from.At.Add(beyond)
+	}
+}
+
+// gap notes that the client doesn't send again what was to be skipped.
+func (in *intake) gap() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.stored -= in.skip
+	in.skip = 0
 }
 
 // packet takes one audio packet in and gives where its audio ends, in samples. A packet that can't be decoded is
@@ -95,13 +138,17 @@ func (in *intake) packet(ctx context.Context, packet []byte) (end uint32, ok boo
 		samples = samples[:0]
 	}
 	in.samples = samples
+	skipped := min(in.skip, len(samples))
+	in.skip -= skipped
+	samples = samples[skipped:]
 	in.received += int64(len(samples))
 	if len(samples) > 0 {
 		in.clock.arrived(time.Now(), duration(in.received))
-		in.silence.Reset(lull)
+		in.silence.Reset(in.lull)
 		in.gate.Feed(samples, func(c vad.Chunk) { in.pass(ctx, c) })
 	}
-	return uint32(in.received), true, in.err //nolint:gosec // a session lasts an hour, which is 58 million samples
+	end = uint32(in.received + int64(in.stored-in.skip)) //nolint:gosec // a session lasts an hour, which is 58 million samples
+	return end, true, in.err
 }
 
 // pass sends a stretch of speech on, in batches.
@@ -155,8 +202,9 @@ func (in *intake) flush(ctx context.Context) (through time.Duration, until time.
 	return duration(in.sent), until, in.err
 }
 
-// close takes in nothing more, passes on what is held back and half-closes the stream, whose last results follow.
-func (in *intake) close(ctx context.Context) error {
+// close takes in nothing more, passes on what is held back and half-closes the stream, whose last results follow. Of
+// speech that the client will send again words are left out that may have been cut.
+func (in *intake) close(ctx context.Context, again bool) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.closed {
@@ -164,26 +212,34 @@ func (in *intake) close(ctx context.Context) error {
 	}
 	in.closed = true
 	in.silence.Stop()
+	cut := again && in.gate.Speaking()
 	in.gate.Flush(func(c vad.Chunk) { in.pass(ctx, c) })
+	if cut {
+		in.limit = max(1, duration(in.sent)-suspect)
+	}
 	in.send(ctx)
 	in.note(in.stream.CloseSend(ctx))
 	return in.err
 }
 
-// locate gives the times at which a word was said.
-func (in *intake) locate(start, end time.Duration) (from, to time.Time) {
+// locate gives the times at which a word was said. One that is final is later than those before, and earlier than those
+// of the session that goes on from here.
+func (in *intake) locate(start, end time.Duration, final bool) (from, to time.Time) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	from, to = in.timeline.at(start), in.timeline.end(end)
 	if to.Before(from) {
 		to = from
 	}
+	if final && to.After(in.told) {
+		in.told = to
+	}
 	return from, to
 }
 
-// through is up to where in what was sent a final result, or the end of all results, makes the words known. The
-// answer to a finalize knows all that was sent before, whatever its times say.
-func (in *intake) through(result stt.Result, last bool) time.Duration {
+// take gives what counts of a result, and up to where in what was sent a final one, or the end of all results, makes the
+// words known. The answer to a finalize knows all that was sent before, whatever its times say.
+func (in *intake) take(result stt.Result, last bool) (stt.Result, time.Duration) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	through := result.End
@@ -195,12 +251,47 @@ func (in *intake) through(result stt.Result, last bool) time.Duration {
 	if last {
 		through = duration(in.sent)
 	}
-	return min(through, duration(in.sent))
+	if in.limit > 0 {
+		result.Words = in.whole(result.Words)
+		through = min(through, in.limit)
+	}
+	return result, min(through, duration(in.sent))
+}
+
+// whole gives the words before the first that may have been cut, where the limit is then.
+func (in *intake) whole(words []stt.Word) []stt.Word {
+	for i, w := range words {
+		if w.End <= in.limit {
+			continue
+		}
+		in.limit = min(in.limit, w.Start)
+		if i > 0 {
+			in.limit = max(in.limit, words[i-1].End)
+		}
+		return words[:i]
+	}
+	return words
+}
+
+// mark gives how far the audio that is known goes beyond a sample, and when that sample was said: so that what follows
+// on the known comes after the words that were told, though the clock has been put back since.
+func (in *intake) mark(sample, known uint32) (at time.Time, beyond time.Duration) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	beyond = duration(max(0, int64(known)-int64(sample)))
+	at = in.clock.at(duration(int64(sample) - int64(in.stored)))
+	if earliest := in.told.Add(-beyond); at.Before(earliest) {
+		at = earliest
+	}
+	return at, beyond
 }
 
 // allKnown reports whether there is nothing at the recogniser that may yet become words.
 func (in *intake) allKnown() bool {
 	sent := duration(in.sent)
+	if in.limit > 0 {
+		return false
+	}
 	if in.gate.Speaking() || in.known >= sent {
 		return !in.gate.Speaking()
 	}
@@ -214,7 +305,6 @@ func (in *intake) allKnown() bool {
 // progress is how far the words of a channel's audio are known.
 type progress struct {
 	samples uint32       // of the audio received
-	at      time.Time    // when they had been said
 	counted usage.Totals // what was not yet counted of them
 	unknown time.Duration
 }
@@ -254,8 +344,8 @@ func (in *intake) settle() progress {
 		SpeechMS: max(speech.Milliseconds(), in.counted.SpeechMS),
 	}
 	p := progress{
-		samples: uint32(position * sampleRate / time.Second), //nolint:gosec // see packet
-		at:      in.clock.at(position), counted: total.Sub(in.counted), unknown: duration(in.sent) - in.known,
+		samples: uint32(in.stored) + uint32(position*sampleRate/time.Second), //nolint:gosec // see packet
+		counted: total.Sub(in.counted), unknown: duration(in.sent) - in.known,
 	}
 	in.counted = total
 	return p

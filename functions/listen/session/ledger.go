@@ -10,11 +10,12 @@ import (
 // loop enters them, the transcribe loop settles them.
 type ledger struct {
 	mu       sync.Mutex
-	frames   []entry // in order of their numbers
-	received uint32  // the highest number that came in
-	settled  uint32  // all through it are known
-	gaps     int64   // frames that never came
-	repeats  int64   // frames that came before
+	frames   []entry                  // in order of their numbers
+	received uint32                   // the highest number that came in
+	settled  uint32                   // all through it are known
+	ends     [wire.MaxChannels]uint32 // where the audio of these ends
+	gaps     int64                    // frames that never came
+	repeats  int64                    // frames that came before
 }
 
 // entry is a frame, of which a channel's audio up to an end is part, in samples. A session is too short for either
@@ -54,17 +55,18 @@ func (l *ledger) enter(e entry) {
 }
 
 // settle takes the positions, in samples, up to which all words of each channel are known, and gives the number
-// through which all frames are.
-func (l *ledger) settle(positions [wire.MaxChannels]uint32) uint32 {
+// through which all frames are, and where their audio ends.
+func (l *ledger) settle(positions [wire.MaxChannels]uint32) (sequence uint32, ends [wire.MaxChannels]uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
 	for n < len(l.frames) && l.frames[n].end <= positions[l.frames[n].channel] {
 		l.settled = l.frames[n].sequence
+		l.ends[l.frames[n].channel] = l.frames[n].end
 		n++
 	}
 	l.frames = append(l.frames[:0], l.frames[n:]...)
-	return l.settled
+	return l.settled, l.ends
 }
 
 // counts are the frames that never came, and those that came again.

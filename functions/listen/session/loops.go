@@ -84,6 +84,11 @@ func (s *Session) listen(ctx context.Context, data []byte) error {
 		if !isNew {
 			return nil
 		}
+		if from > 0 {
+			for _, in := range s.intakes {
+				in.gap()
+			}
+		}
 		if from > 0 && s.stopping.Err() == nil {
 			s.tell(wire.AudioGap(from, frame.Sequence-1))
 		}
@@ -160,8 +165,9 @@ func (s *Session) receive(ctx context.Context, channel int) {
 			s.recognizerFailed(ctx, err)
 			return
 		}
-		h := heard{channel: channel, final: result.Final || ended, through: in.through(result, ended)}
-		for _, u := range utterances(result, in) {
+		h := heard{channel: channel, final: result.Final || ended}
+		result, h.through = in.take(result, ended)
+		for _, u := range utterances(result, in, h.final) {
 			if s.framing.Channels > 1 {
 				u.speaker, u.isUser = channel, channel == 0
 			}
@@ -179,10 +185,10 @@ func (s *Session) receive(ctx context.Context, channel int) {
 }
 
 // utterances are the words of a result, cut where the speaker changes.
-func utterances(result stt.Result, in *intake) []utterance {
+func utterances(result stt.Result, in *intake, final bool) []utterance {
 	var us []utterance
 	for i, w := range result.Words {
-		from, to := in.locate(w.Start, w.End)
+		from, to := in.locate(w.Start, w.End, final)
 		speaker := max(w.Speaker, 0)
 		if i > 0 && us[len(us)-1].speaker == speaker {
 			u := &us[len(us)-1]

@@ -269,10 +269,12 @@ func (r *rig) audio(d time.Duration) {
 }
 
 // numbered sends the next numbered packets, of 20 ms each, in real time.
-func (r *rig) numbered(n int) {
+func (r *rig) numbered(n int) { r.packets(n, "packet") }
+
+func (r *rig) packets(n int, packet string) {
 	for range n {
 		r.number++
-		r.frame(true, string(binary.BigEndian.AppendUint32(nil, r.number))+"packet")
+		r.frame(true, string(binary.BigEndian.AppendUint32(nil, r.number))+packet)
 		pass(20 * time.Millisecond)
 	}
 }

@@ -27,16 +27,16 @@ const contendLimit = 2 * time.Second
 // outcome is what became of a save.
 type outcome struct {
 	stored   conversation.Conversation
-	last     transcript.Page // its last page, where it was read
-	attached bool            // it is the conversation to go on with
-	took     bool            // the commit took effect; else nothing of it did
-	reread   bool            // stored and last were read back: somebody else may have written
-	gone     bool            // the conversation was deleted
-	replaced bool            // a newer session of the device has the audio again
-	acked    uint32          // the device has been told that it is safe
-	photo    *photo          // that is stored
-	reported usage.Hours     // what has been told of its usage
-	err      error           // the time was over before it could be known
+	last     transcript.Page    // its last page, where it was read
+	attached bool               // it is the conversation to go on with
+	took     bool               // the commit took effect; else nothing of it did
+	reread   bool               // stored and last were read back: somebody else may have written
+	gone     bool               // the conversation was deleted
+	replaced bool               // a newer session of the device has the audio again
+	acked    conversation.Acked // the device has been told that it is safe
+	photo    *photo             // that is stored
+	reported usage.Hours        // what has been told of its usage
+	err      error              // the time was over before it could be known
 }
 
 // attachment asks for the conversation of the session's device, or a new one that begins at the time.
@@ -45,7 +45,7 @@ func (s *scribe) attachment(at time.Time) conversation.Attachment {
 		Device: cmp.Or(s.device, s.params.Device), SessionID: s.params.ID, Source: s.params.Source, Language: s.params.Language,
 		ClientID: s.params.ClientConversationID, SilenceTimeout: s.params.SilenceTimeout, At: at,
 		Numbered: s.params.Numbered, Shared: s.params.Shared && s.device == "", Generation: s.generation,
-		Acked: conversation.Acked{Sequence: s.draft.acked.stored, At: s.draft.acked.at},
+		Acked: s.draft.acked.stored,
 	}
 }
 
@@ -74,10 +74,10 @@ func (s *scribe) attach(ctx context.Context, now time.Time) {
 func (s *scribe) acknowledge(ctx context.Context, now time.Time) {
 	s.flushed = now
 	s.saving = true
-	a := conversation.Acked{Sequence: s.draft.acked.through, At: s.draft.acked.at}
+	a := s.draft.acked.next
 	go func() {
 		o, err := persist(ctx, func(ctx context.Context) (outcome, error) {
-			return outcome{acked: a.Sequence}, s.store.Acknowledge(ctx, s.params.UID, s.device, a)
+			return outcome{acked: a}, s.store.Acknowledge(ctx, s.params.UID, s.device, a)
 		})
 		o.err = err
 		s.saved <- o
@@ -222,9 +222,9 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 	case o.replaced:
 		s.yield(ctx)
 		return
-	case o.acked > 0:
+	case o.acked.Sequence > 0:
 		s.draft.acked.stored = o.acked
-		s.tell(wire.AudioAck(o.acked))
+		s.tell(wire.AudioAck(o.acked.Sequence))
 		return
 	case o.photo != nil:
 		s.photos = s.photos[1:]
@@ -236,7 +236,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		s.begin(o.stored, o.last)
 		return
 	case o.took:
-		if s.params.Numbered && o.stored.Acked.Sequence > s.draft.acked.stored {
+		if s.params.Numbered && o.stored.Acked.Sequence > s.draft.acked.stored.Sequence {
 			s.tell(wire.AudioAck(o.stored.Acked.Sequence))
 		}
 		s.draft.committed(o.stored)

@@ -255,18 +255,29 @@ func (s *scribe) advance(now time.Time) {
 		return
 	}
 	var positions [wire.MaxChannels]uint32
-	at := now
 	var unknown time.Duration
 	for i, in := range s.intakes {
 		p := in.settle()
 		s.draft.meter(now, p.counted)
 		s.spend(p.counted)
-		positions[i], at, unknown = p.samples, p.at, max(unknown, p.unknown)
+		positions[i], unknown = p.samples, max(unknown, p.unknown)
 	}
 	if !s.params.Numbered {
 		return
 	}
-	s.draft.acked.move(s.ledger.settle(positions), at)
+	sequence, ends := s.ledger.settle(positions)
+	next := conversation.Acked{Sequence: sequence}
+	for i, in := range s.intakes {
+		at, beyond := in.mark(ends[i], positions[i])
+		if at.After(next.At) {
+			next.At = at
+		}
+		next.Beyond = append(next.Beyond, beyond)
+	}
+	if len(s.intakes) == 0 {
+		next.At = now
+	}
+	s.draft.acked.move(next)
 	if !s.slow && unknown > slowAt || s.slow && unknown < fastAt {
 		s.slow = !s.slow
 		s.tell(wire.Backpressure(s.slow))

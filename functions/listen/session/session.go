@@ -73,6 +73,7 @@ type Session struct {
 	scribe     *scribe
 	following  errgroup.Group // of conversations until they are finished
 
+	began    time.Time
 	stopping context.Context // ends with a Reason when the session is to end
 	stop     context.CancelCauseFunc
 
@@ -143,8 +144,8 @@ func (s *Session) Run(ctx context.Context) *Reason {
 	defer abandon()
 	s.scribe.follow = func(c conversation.Conversation) { s.follow(ctx, c) }
 	defer time.AfterFunc(maxAge, func() { s.Stop(Aged) }).Stop()
-	began := time.Now()
-	s.lastFrame.Store(began.UnixNano())
+	s.began = time.Now()
+	s.lastFrame.Store(s.began.UnixNano())
 
 	var group errgroup.Group
 	group.Go(func() error { s.write(ctx); return nil })
@@ -159,7 +160,7 @@ func (s *Session) Run(ctx context.Context) *Reason {
 
 	reason := s.reason()
 	logging.From(ctx).InfoContext(ctx, "session_ended", slog.String("reason", reason.Name),
-		slog.Duration("lasted", time.Since(began)), slog.Int("words", s.scribe.words),
+		slog.Duration("lasted", time.Since(s.began)), slog.Int("words", s.scribe.words),
 		slog.Int("conversations", s.scribe.conversations),
 		slog.Int64("ignored_messages", s.ignored.Load()), s.audio())
 	return reason
@@ -221,11 +222,7 @@ func (s *Session) greet(ctx context.Context) error {
 func (s *Session) openIntakes(ctx, live context.Context) error {
 	stored := &s.scribe.draft.stored
 	s.ledger.resume(stored.Acked.Sequence)
-	began := clock{keeps: s.params.Numbered}
-	if s.params.Numbered && stored.Acked.Sequence > 0 && len(stored.Former) > 0 {
-		began.origin = stored.Acked.At // the audio goes on where it was cut
-	}
-	for _, decoder := range s.decoders {
+	for channel, decoder := range s.decoders {
 		stream, err := s.recognizer.Open(ctx, stt.Options{
 			Language: s.params.Language, SampleRate: sampleRate, Interim: true, Vocabulary: s.params.Vocabulary,
 		})
@@ -235,7 +232,11 @@ func (s *Session) openIntakes(ctx, live context.Context) error {
 			}
 			return err
 		}
-		s.intakes = append(s.intakes, newIntake(live, decoder, stream, began))
+		in := newIntake(live, decoder, stream, s.began, s.params.Numbered)
+		if s.params.Numbered && stored.Acked.Sequence > 0 {
+			in.resume(stored.Acked, channel, len(stored.Former) > 0)
+		}
+		s.intakes = append(s.intakes, in)
 	}
 	s.scribe.listen(s.intakes)
 	return nil
@@ -254,7 +255,7 @@ func (s *Session) live(ctx context.Context, group *errgroup.Group) {
 		})
 		group.Go(func() error {
 			<-s.stopping.Done()
-			if err := in.close(ctx); err != nil {
+			if err := in.close(ctx, s.comesBack()); err != nil {
 				s.recognizerFailed(ctx, err)
 			}
 			return nil
@@ -272,6 +273,9 @@ func (s *Session) live(ctx context.Context, group *errgroup.Group) {
 		return nil
 	})
 }
+
+// comesBack reports whether the client will send again what isn't acknowledged: it didn't choose to go.
+func (s *Session) comesBack() bool { return s.params.Numbered && s.reason() != ClientClosed }
 
 // audio says in the log what was wrong with the audio.
 func (s *Session) audio() slog.Attr {

@@ -34,6 +34,10 @@ type Config struct {
 // readLimit bounds a message, in bytes: memory_created carries a whole conversation.
 const readLimit = 64 << 20
 
+// quiet is how long a server that pings every 10 s may say nothing before its connection counts as broken: a network may
+// swallow everything and never say so.
+const quiet = 30 * time.Second
+
 // Client is one connection. One goroutine receives while others send.
 type Client struct {
 	conn *websocket.Conn
@@ -146,7 +150,7 @@ var pong = []byte{0x8A, 0x00}
 // *CloseError.
 func (c *Client) Receive(ctx context.Context) (Message, error) {
 	for {
-		kind, data, err := c.conn.Read(ctx)
+		kind, data, err := c.read(ctx)
 		switch {
 		case err != nil:
 			return Message{}, closed(err)
@@ -160,6 +164,12 @@ func (c *Client) Receive(ctx context.Context) (Message, error) {
 			return parse(data)
 		}
 	}
+}
+
+func (c *Client) read(ctx context.Context) (websocket.MessageType, []byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, quiet)
+	defer cancel()
+	return c.conn.Read(ctx)
 }
 
 // Close says goodbye, waits for the answer and releases the connection.
