@@ -26,8 +26,8 @@ const (
 const maxKept = 8 << 20
 
 // Session speaks to a listen endpoint for longer than a connection lasts: it numbers the audio, keeps what isn't
-// acknowledged, connects again when it is cut off, to whatever instance, and sends on from there (protocol.md
-// section 5). It is the reference for clients that do the same.
+// acknowledged, connects again when it is cut off, to whatever instance, and sends on from there, as
+// functions/listen/wire/README.md says. It is the reference for clients that do the same.
 type Session struct {
 	config Config
 	told   func(Message)
@@ -123,7 +123,7 @@ func (s *Session) count(get func() int) int {
 }
 
 // Run connects, and connects again, until ctx ends, or the server says that it is no use: then the error is its
-// *CloseError.
+// *CloseError. Where nobody answers the first time, it says so and ends.
 func (s *Session) Run(ctx context.Context) error {
 	pace := backoff.NewExponentialBackOff() // with jitter: all clients of an instance that ends come back at once
 	pace.InitialInterval, pace.MaxInterval = 200*time.Millisecond, 20*time.Second
@@ -132,6 +132,9 @@ func (s *Session) Run(ctx context.Context) error {
 		err := s.connect(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if s.Connections() == 0 {
+			return err
 		}
 		if frame, ok := errors.AsType[*CloseError](err); ok {
 			switch frame.Code {
