@@ -101,15 +101,17 @@ func run(ctx context.Context, o options, out *os.File) error {
 	return err
 }
 
-// safeWithin is how long the end waits for the server to say that it has everything.
-const safeWithin = 15 * time.Second
+// answerWithin is how long the end waits for the server to say something while not all is acknowledged. It takes 3 s for
+// the last words, and leaves silence unacknowledged for up to a minute.
+const answerWithin = 8 * time.Second
 
 // converse sends the audio, shows the words, and ends when no more of either come. It goes on when the connection is
 // cut. It doesn't wait for the source, which may be a microphone that is silent.
 func converse(ctx context.Context, c client.Config, audio *source.Source, o options, out *terminal.Terminal) error {
 	living, cancel := context.WithCancel(ctx)
 	defer cancel()
-	messages, ended, sent := make(chan client.Message, 16), make(chan error, 1), make(chan error, 1)
+	messages := make(chan client.Message, 16)
+	ended, sent, safe := make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	session := client.NewSession(c, func(m client.Message) {
 		select {
 		case messages <- m:
@@ -120,13 +122,17 @@ func converse(ctx context.Context, c client.Config, audio *source.Source, o opti
 	go func() { sent <- send(living, session, audio, o) }()
 
 	speech := out.Speech()
-	finished := func() error {
-		if speech.Transcript.Text() == "" {
-			out.Printf("no words were recognised\n")
+	goodbye := func() error {
+		err := conclude(session, speech, out)
+		cancel()
+		select {
+		case <-ended:
+		case <-ctx.Done():
 		}
-		return nil
+		return err
 	}
-	var silence <-chan time.Time // set once all is sent and safe
+	patience := answerWithin
+	var silence <-chan time.Time // set once all is taken from the source
 	for {
 		select {
 		case m := <-messages:
@@ -134,16 +140,20 @@ func converse(ctx context.Context, c client.Config, audio *source.Source, o opti
 			if silence == nil {
 				continue
 			}
-			if silence = time.After(o.Linger); o.End && m.Type == client.ConversationFinished {
-				return finished()
+			if silence = time.After(patience); o.End && m.Type == client.ConversationFinished {
+				return goodbye()
 			}
 		case err := <-sent:
 			if err != nil {
 				return fmt.Errorf("send: %w", err)
 			}
-			silence = time.After(o.Linger)
+			silence = time.After(patience)
+			go func() { safe <- session.Acknowledged(living) }()
+		case <-safe:
+			patience = o.Linger
+			silence = time.After(patience)
 		case <-silence:
-			return finished()
+			return goodbye()
 		case err := <-ended:
 			return err
 		case <-ctx.Done():
@@ -152,7 +162,18 @@ func converse(ctx context.Context, c client.Config, audio *source.Source, o opti
 	}
 }
 
-// send sends the audio and waits until all of it is safe.
+// conclude says what there is to say when nothing more comes.
+func conclude(session *client.Session, speech *terminal.Speech, out *terminal.Terminal) error {
+	if n := session.Unsent(); n > 0 {
+		return fmt.Errorf("the connection is cut, and %d packets could not be sent", n)
+	}
+	if speech.Transcript.Text() == "" {
+		out.Printf("no words were recognised\n")
+	}
+	return nil
+}
+
+// send has the session send the audio.
 func send(ctx context.Context, session *client.Session, audio *source.Source, o options) error {
 	packets := audio.Packets
 	if o.Realtime {
@@ -167,7 +188,5 @@ func send(ctx context.Context, session *client.Session, audio *source.Source, o 
 	if o.End {
 		session.End()
 	}
-	ctx, cancel := context.WithTimeout(ctx, safeWithin)
-	defer cancel()
-	return session.Acknowledged(ctx)
+	return nil
 }

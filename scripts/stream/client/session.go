@@ -110,6 +110,9 @@ func (s *Session) drop(n int) {
 // of room, and Connections how often the session connected.
 func (s *Session) Unacknowledged() int { return s.count(func() int { return len(s.kept) }) }
 
+// Unsent is how many of these did not go out on the connection that there is now.
+func (s *Session) Unsent() int { return s.count(func() int { return len(s.kept) - s.sent }) }
+
 // Dropped counts packets; see Unacknowledged.
 func (s *Session) Dropped() int { return s.count(func() int { return s.given }) }
 
@@ -164,6 +167,7 @@ func (s *Session) connect(ctx context.Context) error {
 	defer goodbye()
 	living, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	var sending sync.WaitGroup
+	defer s.count(func() int { s.sent = 0; return 0 })
 	defer sending.Wait()
 	defer cancel(nil)
 	s.count(func() int { s.connects++; s.hold = false; return 0 })
