@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,6 +40,6 @@ func textOf(lines string) string {
 func compare(out *terminal.Terminal, read, heard string) {
 	out.Title("What was read, and what was heard")
 	out.Field("read", read)
-	out.Field("heard", heard)
+	out.Field("heard", cmp.Or(heard, "nothing that is final"))
 	out.Printf("\n  Wrong words are those of the recogniser, PocketSphinx, which is small.\n")
 }
