@@ -111,14 +111,18 @@ func converse(ctx context.Context, c client.Config, audio *source.Source, o opti
 	living, cancel := context.WithCancel(ctx)
 	defer cancel()
 	messages := make(chan client.Message, 16)
-	ended, sent, safe := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	ended, sent := make(chan error, 1), make(chan error, 1)
+	safe, gone := make(chan struct{}), make(chan struct{})
 	session := client.NewSession(c, func(m client.Message) {
 		select {
 		case messages <- m:
 		case <-living.Done():
 		}
 	})
-	go func() { ended <- session.Run(living) }()
+	go func() {
+		defer close(gone)
+		ended <- session.Run(living)
+	}()
 	go func() { sent <- send(living, session, audio, o) }()
 
 	speech := out.Speech()
@@ -126,7 +130,7 @@ func converse(ctx context.Context, c client.Config, audio *source.Source, o opti
 		err := conclude(session, speech, out)
 		cancel()
 		select {
-		case <-ended:
+		case <-gone:
 		case <-ctx.Done():
 		}
 		return err
@@ -148,9 +152,13 @@ func converse(ctx context.Context, c client.Config, audio *source.Source, o opti
 				return fmt.Errorf("send: %w", err)
 			}
 			silence = time.After(patience)
-			go func() { safe <- session.Acknowledged(living) }()
+			go func() {
+				if session.Acknowledged(living) == nil {
+					close(safe)
+				}
+			}()
 		case <-safe:
-			patience = o.Linger
+			safe, patience = nil, o.Linger
 			silence = time.After(patience)
 		case <-silence:
 			return goodbye()

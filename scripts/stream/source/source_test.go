@@ -210,7 +210,10 @@ func TestFileEndsWhenItIsStopped(t *testing.T) {
 	}
 	defer s.Close()
 	n := 0
-	for range s.Packets {
+	for _, err := range s.Packets {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if n++; n == 3 {
 			close(stop)
 		}
