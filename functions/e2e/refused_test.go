@@ -10,7 +10,7 @@ import (
 	"earshot.dev/scripts/stream/source"
 )
 
-// Whoever can't be served is told so with the code of protocol.md, and the service goes on.
+// Whoever can't be served is told so with the code that the protocol has for it, and the service goes on.
 func TestRefused(t *testing.T) {
 	s := begin(t, "hans")
 	good, err1 := s.UserToken("hans", time.Hour)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,16 +16,13 @@ import (
 	"earshot.dev/scripts/stream/terminal"
 )
 
-// librivox are the clips of Debian's pocketsphinx-testdata: Sense and Sensibility, 25 s.
-const librivox = "/usr/share/pocketsphinx/test/data/librivox/*.wav"
-
 // demonstrate speaks, waits for what becomes of it, and shows it.
-func demonstrate(ctx context.Context, o options, system *stack.Stack, uid string, out *terminal.Terminal) error {
-	clips, err := filepath.Glob(librivox)
-	if err != nil || len(clips) == 0 {
-		return fmt.Errorf("no speech at %s: Debian has it as pocketsphinx-testdata", librivox)
+func demonstrate(interrupted context.Context, o options, system *stack.Stack, uid string, out *terminal.Terminal) error {
+	clips, text, err := librivox()
+	if err != nil {
+		return err
 	}
-	ctx, stop := context.WithTimeoutCause(ctx, o.Timeout, fmt.Errorf("the time limit of %v is over", o.Timeout))
+	ctx, stop := context.WithTimeoutCause(interrupted, o.Timeout, fmt.Errorf("the time limit of %v is over", o.Timeout))
 	defer stop()
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -44,10 +40,17 @@ func demonstrate(ctx context.Context, o options, system *stack.Stack, uid string
 		return err
 	}
 	result, err := t.hold(ctx, system, uid, clips)
+	switch {
+	case interrupted.Err() != nil:
+		return err
+	case err != nil: // what came until then tells where it stopped
+		result.leave(interrupted, system, uid)
+	}
+	compare(out, text, t.speech.Transcript.Text())
+	result.show(out)
 	if err != nil {
 		return fmt.Errorf("hold a conversation: %w", err)
 	}
-	result.show(out)
 	wrong := result.wrong(t)
 	out.Printf("\n")
 	for _, w := range wrong {

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -29,7 +31,7 @@ and adds up.`
 
 type options struct {
 	Serve   bool          `help:"Stay up, and say how to stream something else."`
-	Port    int           `help:"Port of listen with --serve; 0 is any that is free." default:"8080"`
+	Port    port          `help:"Port of listen with --serve; 0 is any that is free." default:"8080"`
 	Data    string        `help:"A directory to keep the documents in with --serve, from one run to the next." type:"path"`
 	Verbose bool          `help:"Show the logs of the functions, which are otherwise kept in a file."`
 	Timeout time.Duration `help:"How long it may take from the first word said until all is there." default:"2m"`
@@ -43,12 +45,40 @@ func (o options) Validate() error {
 	return nil
 }
 
+// port is one of TCP's; 0 is any that is free.
+type port uint16
+
+// UnmarshalText reads an argument.
+func (p *port) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 10, 16)
+	if err != nil {
+		return fmt.Errorf("%q is no port; want a number from 0 to 65535", text)
+	}
+	*p = port(n)
+	return nil
+}
+
+// free says whether the port can be listened on.
+func (p port) free(ctx context.Context) error {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", fmt.Sprintf(":%d", p))
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("port %d is in use; choose another with --port", p)
+	case err != nil:
+		return fmt.Errorf("port %d can't be had; choose another with --port: %w", p, err)
+	default:
+		return l.Close()
+	}
+}
+
 // keptUser is who speaks where documents are kept: each run has the conversations of those before.
 const keptUser = "user-local"
 
 func main() {
 	var o options
-	kong.Parse(&o, kong.Name("run"), kong.Description(description))
+	exit := func(code int) { os.Exit(min(code, 2)) } // kong's is 80 for what scripts have 2 for
+	kong.Parse(&o, kong.Name("run"), kong.Description(description), kong.Exit(exit))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second ctrl-C ends it at once, and the functions with it
@@ -69,13 +99,18 @@ func main() {
 }
 
 func run(ctx context.Context, o options, out *terminal.Terminal) (err error) {
+	if o.Serve {
+		if err := o.Port.free(ctx); err != nil {
+			return err
+		}
+	}
 	logs, err := openLogs(o.Verbose)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, logs.close(err != nil && ctx.Err() == nil)) }()
 
-	out.Begin("building and starting the system (the first time takes minutes)")
+	out.Begin("building and starting the system")
 	began := time.Now()
 	engine, err := sphinx.New("", runtime.NumCPU())
 	if err != nil {
@@ -87,7 +122,7 @@ func run(ctx context.Context, o options, out *terminal.Terminal) (err error) {
 		Env: map[string][]string{"listen": {"DEEPGRAM_LANGUAGES=en"}}, // PocketSphinx's model is English
 	}
 	if o.Serve {
-		options.ListenPort, options.Data = o.Port, o.Data
+		options.ListenPort, options.Data = int(o.Port), o.Data
 	}
 	system, err := stack.Start(ctx, options)
 	if err != nil {

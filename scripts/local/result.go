@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,9 +17,10 @@ import (
 	"earshot.dev/shared/usage"
 )
 
-// result is what became of a conversation, as it was stored and delivered. It is read from the documents themselves
-// (design: Firestore), not by the code that wrote them.
+// result is what became of a conversation, as it was stored and delivered. It is read from the documents themselves,
+// not by the code that wrote them.
 type result struct {
+	id            string   // of the conversation; empty: any
 	conversations []stored // there should be one
 	pages         []page
 	periods       []period
@@ -45,8 +47,13 @@ type page struct {
 
 // period is an hour, a day or a month, as the first letter of its document's name says.
 type period struct {
-	usage.Totals
+	counter
 	name string
+}
+
+type counter struct {
+	usage.Totals
+	ByConversation map[string]usage.Totals `firestore:"by_conversation"` // of an hour
 }
 
 // look is the pace at which the result is looked for.
@@ -57,7 +64,7 @@ func (r *result) await(ctx context.Context, system *stack.Stack, uid string) err
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for {
-		now, err := read(ctx, system, uid)
+		now, err := read(ctx, system, uid, r.id)
 		switch {
 		case ctx.Err() != nil:
 			return nil // what was read before is the result
@@ -75,18 +82,32 @@ func (r *result) await(ctx context.Context, system *stack.Stack, uid string) err
 	}
 }
 
-func read(ctx context.Context, system *stack.Stack, uid string) (*result, error) {
-	r := &result{webhooks: system.Webhooks.All()}
+// leave reads the result as it is, where nothing more is waited for. What can't be read is not there.
+func (r *result) leave(ctx context.Context, system *stack.Stack, uid string) {
+	const patience = 2 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if now, err := read(ctx, system, uid, r.id); err == nil {
+		*r = *now
+	}
+}
+
+// read reads the result of a conversation; of all that there are, if id is empty.
+func read(ctx context.Context, system *stack.Stack, uid, id string) (*result, error) {
+	r := &result{id: id, webhooks: system.Webhooks.All()}
 	user := system.Firestore.Collection("users").Doc(uid)
 	conversations, err := documents[stored](ctx, user.Collection("conversations").Query)
 	if err != nil {
 		return nil, err
 	}
-	periods, err := documents[usage.Totals](ctx, user.Collection("usage").Query)
+	periods, err := documents[counter](ctx, user.Collection("usage").Query)
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range conversations {
+		if id != "" && c.data.ID != id {
+			continue
+		}
 		r.conversations = append(r.conversations, c.data)
 		pages, err := documents[page](ctx, c.ref.Collection("pages").OrderBy(firestore.DocumentID, firestore.Asc))
 		if err != nil {
@@ -132,8 +153,8 @@ func (r *result) missing() []string {
 		if c.Status != conversation.Completed {
 			missing = append(missing, fmt.Sprintf("conversation %s is %s and not completed %s", c.ID, c.Status, c.Failure))
 		}
-		if got, want := r.counted("m"), total(c.Usage); got != want {
-			missing = append(missing, fmt.Sprintf("the month's usage is %+v; the conversation used %+v", got, want))
+		if got, want := r.reported(c.ID), total(c.Usage); got != want {
+			missing = append(missing, fmt.Sprintf("the hours' usage of it is %+v; the conversation used %+v", got, want))
 		}
 	}
 	if len(r.webhooks) == 0 {
@@ -165,7 +186,7 @@ func (r *result) wrong(t *talk) []string {
 	audio := time.Duration(used.AudioMS) * time.Millisecond
 	expect((audio-t.audio).Abs() < time.Second, "%v of audio were counted; %v were sent", audio, t.audio)
 	expect(used.Words == int64(c.Words), "%d words were counted as used; there are %d", used.Words, c.Words)
-	for _, letter := range []string{"h", "d"} {
+	for _, letter := range []string{"h", "d", "m"} {
 		expect(r.counted(letter) == used, "usage by %s is %+v; the conversation used %+v", letter, r.counted(letter), used)
 	}
 	expect(len(r.webhooks) == 1, "%d webhooks were received; there is one event", len(r.webhooks))
@@ -212,6 +233,24 @@ func (r *result) counted(letter string) (sum usage.Totals) {
 	return sum
 }
 
+// reported adds up what the hours say of a conversation.
+func (r *result) reported(id string) (sum usage.Totals) {
+	for _, p := range r.periods {
+		sum = sum.Add(p.ByConversation[id])
+	}
+	return sum
+}
+
+// periodsOf are the hours in which a conversation was, and the days and months of these.
+func (r *result) periodsOf(id string) []period {
+	return slices.DeleteFunc(slices.Clone(r.periods), func(p period) bool {
+		return !slices.ContainsFunc(r.periods, func(hour period) bool {
+			_, took := hour.ByConversation[id]
+			return took && strings.HasPrefix(hour.name[1:], p.name[1:])
+		})
+	})
+}
+
 func total(hours usage.Hours) (sum usage.Totals) {
 	for _, t := range hours {
 		sum = sum.Add(t)
@@ -230,14 +269,7 @@ func (r *result) show(out *terminal.Terminal) {
 		}
 		out.Field("transcript", fmt.Sprintf("%s, %s", count(c.Segments, "segment"), count(c.Words, "word")))
 	}
-	names := map[string]string{"h": "hour", "d": "day", "m": "month"}
-	out.Title("Usage, as counted")
-	slices.SortFunc(r.periods, func(a, b period) int { return strings.Compare(b.name, a.name) })
-	slices.SortStableFunc(r.periods, func(a, b period) int { return strings.Index("hdm", a.name[:1]) - strings.Index("hdm", b.name[:1]) })
-	for _, p := range r.periods {
-		out.Field(names[p.name[:1]], fmt.Sprintf("%s: %.1f s of audio, %.1f s of it speech, %s",
-			p.name[1:], float64(p.AudioMS)/1000, float64(p.SpeechMS)/1000, count(int(p.Words), "word")))
-	}
+	r.showUsage(out)
 	for _, w := range r.webhooks {
 		out.Title("The webhook, as received")
 		out.Field("id", w.ID)
@@ -254,6 +286,22 @@ func (r *result) show(out *terminal.Terminal) {
 		}
 		out.Field("body", fmt.Sprintf("%d bytes of JSON: %q, %s, with %s",
 			len(w.Body), told.Structured.Title, told.Status, count(len(told.Segments), "segment")))
+	}
+}
+
+// showUsage writes the hours, days and months.
+func (r *result) showUsage(out *terminal.Terminal) {
+	if len(r.periods) == 0 {
+		return
+	}
+	names := map[string]string{"h": "hour", "d": "day", "m": "month"}
+	out.Title("Usage, as counted")
+	slices.SortFunc(r.periods, func(a, b period) int {
+		return cmp.Or(strings.Index("hdm", a.name[:1])-strings.Index("hdm", b.name[:1]), strings.Compare(b.name, a.name))
+	})
+	for _, p := range r.periods {
+		out.Field(names[p.name[:1]], fmt.Sprintf("%s: %.1f s of audio, %.1f s of it speech, %s",
+			p.name[1:], float64(p.AudioMS)/1000, float64(p.SpeechMS)/1000, count(int(p.Words), "word")))
 	}
 }
 

@@ -28,8 +28,12 @@ func good() (*result, *talk) {
 			ID: "c1", Status: conversation.Completed, Segments: 1, Words: 3, Usage: usage.Hours{"2026-11-23T10": used},
 			Structured: &conversation.Structured{Title: "Numbers", Overview: "Three of them."},
 		}},
-		pages:   []page{p},
-		periods: []period{{used, "d2026-11-23"}, {used, "h2026-11-23T10"}, {used, "m2026-11"}},
+		pages: []page{p},
+		periods: []period{
+			{counter{Totals: used}, "d2026-11-23"},
+			{counter{used, map[string]usage.Totals{"c1": used}}, "h2026-11-23T10"},
+			{counter{Totals: used}, "m2026-11"},
+		},
 		webhooks: []stack.Received{{
 			ID: "d1", Body: []byte(`{"id":"c1","status":"completed","transcript_segments":[{"id":"s1"}],"structured":{"title":"Numbers"}}`),
 		}},
@@ -56,11 +60,12 @@ func TestResultThatDoesNot(t *testing.T) {
 			r.conversations[0].Status, r.conversations[0].Failure = conversation.Failed, "too long"
 		}},
 		{"no webhook", func(r *result, _ *talk) { r.webhooks = nil }},
-		{"the month's usage", func(r *result, _ *talk) { r.periods = r.periods[:2] }},
+		{"the hours' usage of it", func(r *result, _ *talk) { r.periods = r.periods[:1] }},
+		{"usage by m", func(r *result, _ *talk) { r.periods = r.periods[:2] }},
 		{"usage by d", func(r *result, _ *talk) { r.periods[0].Words++ }},
 		{"usage by h", func(r *result, _ *talk) { r.periods[1].SpeechMS-- }},
 		{"2 conversations", func(r *result, _ *talk) {
-			r.conversations = append(r.conversations, stored{Status: conversation.Completed, Usage: r.conversations[0].Usage})
+			r.conversations = append(r.conversations, stored{Status: conversation.Completed})
 		}},
 		{"the client was told c2", func(_ *result, c *talk) { c.conversation = "c2" }},
 		{"stored transcript", func(r *result, _ *talk) { r.pages[0].Segments[0].Text = "one two" }},
@@ -82,5 +87,26 @@ func TestResultThatDoesNot(t *testing.T) {
 		if !slices.ContainsFunc(found, func(f string) bool { return strings.Contains(f, test.want) }) {
 			t.Errorf("found %q, want %q", found, test.want)
 		}
+	}
+}
+
+func TestPeriodsOfAConversation(t *testing.T) {
+	r, _ := good()
+	r.periods = append(r.periods,
+		period{counter{ByConversation: map[string]usage.Totals{"c2": {Words: 1}}}, "h2026-11-24T00"},
+		period{counter{}, "d2026-11-24"}, period{counter{}, "m2026-10"})
+	var names []string
+	for _, p := range r.periodsOf("c2") {
+		names = append(names, p.name)
+	}
+	if want := []string{"m2026-11", "h2026-11-24T00", "d2026-11-24"}; !slices.Equal(names, want) {
+		t.Errorf("got %q, want %q", names, want)
+	}
+}
+
+func TestTextOfATranscript(t *testing.T) {
+	got := textOf("<s> he was not </s> (a-0870)\n<s> an ill disposed young man </s> (a-0880)\n")
+	if want := "he was not an ill disposed young man"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

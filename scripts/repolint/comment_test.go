@@ -2,6 +2,8 @@ package repolint
 
 import (
 	"maps"
+	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -30,6 +32,28 @@ func checkPackageComment(t tree) []finding {
 		for _, f := range commented[1:] {
 			message := "the package comment already stands in " + commented[0].path
 			found = append(found, finding{f.path, f.line(f.ast.Package), message})
+		}
+	}
+	return found
+}
+
+// page matches the name of a page in a comment, and an address, so that those are not taken for one.
+var page = regexp.MustCompile(`\S+://\S+|[\w./-]+\.md\b`)
+
+// checkCitations wants the pages that comments cite to be there, by their path in the repository or beside the file.
+func checkCitations(t tree) []finding {
+	var found []finding
+	for f := range t.written() {
+		for _, group := range f.ast.Comments {
+			for _, c := range group.List {
+				for _, name := range page.FindAllString(c.Text, -1) {
+					there := strings.Contains(name, "://") || slices.Contains(t.pages, name) ||
+						slices.Contains(t.pages, path.Join(f.dir(), name))
+					if !there {
+						found = append(found, finding{f.path, f.line(c.Pos()), "there is no " + name})
+					}
+				}
+			}
 		}
 	}
 	return found

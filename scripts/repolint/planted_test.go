@@ -144,6 +144,17 @@ package detached
 // Package tests holds nothing else.
 package tests
 `},
+	{"a page that is cited exists, in the repository or beside the file", "cited pages", `
+-- a/README.md --
+Text.
+-- a/a.go --
+// Package a is described by README.md, and by a/README.md.
+package a
+// See design.md, section 3. // want
+var a = 1 // as in b/README.md // want
+// https://example.com/other.md is elsewhere.
+var b = "x.md"
+`},
 	{"scripts print, the rest logs", "print", `
 -- shared/a/a.go --
 package a

@@ -31,6 +31,7 @@ var rules = []rule{
 	{"function length", checkFunctionLength},
 	{"file length", checkFileLength},
 	{"package comment", checkPackageComment},
+	{"cited pages", checkCitations},
 	{"print", checkPrint},
 	{"sleep in tests", checkSleep},
 	{"discarded result", checkDiscarded},

@@ -12,10 +12,11 @@ import (
 	"strings"
 )
 
-// A tree is a checkout: its Go files, parsed, and the names at its top.
+// A tree is a checkout: its Go files, parsed, the paths of its pages (.md), and the names at its top.
 type tree struct {
 	top   []string
 	files []file
+	pages []string
 }
 
 // A file is one parsed Go file. Its path is slash separated and relative to the top of the tree.
@@ -45,6 +46,9 @@ func load(root fs.FS) (tree, error) {
 			return err
 		case d.IsDir() && unbuilt.MatchString(p):
 			return fs.SkipDir
+		case path.Ext(p) == ".md":
+			t.pages = append(t.pages, p)
+			return nil
 		case d.IsDir() || path.Ext(p) != ".go":
 			return nil
 		}

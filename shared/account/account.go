@@ -15,7 +15,7 @@ type Profile struct {
 // WebhookType names what a webhook is told, and its document.
 type WebhookType string
 
-// The types of protocol.md section 4.
+// The types are Omi's.
 const (
 	MemoryCreated      WebhookType = "memory_created"
 	RealtimeTranscript WebhookType = "realtime_transcript"

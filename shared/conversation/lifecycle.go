@@ -5,7 +5,7 @@ import "time"
 // EndReason says why a conversation ended.
 type EndReason string
 
-// Why conversations end. The person's own reasons come from the client (protocol.md section 2).
+// Why conversations end. The person's own reasons come from the client (package wire).
 const (
 	EndSilence   EndReason = "silence"
 	EndAbandoned EndReason = "abandoned" // the sweep found it

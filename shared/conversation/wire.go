@@ -6,7 +6,7 @@ import (
 	"earshot.dev/shared/transcript"
 )
 
-// Wire is a conversation as Omi's clients and webhook receivers read it (protocol.md section 4).
+// Wire is a conversation as Omi's clients and webhook receivers read it: functions/conversations/api/openapi.json.
 type Wire struct {
 	ID           string               `json:"id"`
 	CreatedAt    time.Time            `json:"created_at"`
@@ -59,5 +59,5 @@ func (c *Conversation) Wire(segments []transcript.Segment) Wire {
 	}
 }
 
-// CategoryOther is the category of what fits no other (protocol.md section 4).
+// CategoryOther is the category of what fits no other.
 const CategoryOther = "other"

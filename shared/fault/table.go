@@ -42,7 +42,7 @@ func (k Kind) String() string { return k.entry().name }
 // HTTPStatus is the status of an HTTP answer.
 func (k Kind) HTTPStatus() int { return k.entry().http }
 
-// CloseCode is the close code of a WebSocket (protocol.md section 3).
+// CloseCode is the close code of a WebSocket (functions/listen/wire/README.md).
 func (k Kind) CloseCode() int { return k.entry().close }
 
 // PushStatus is the status of the answer to a Pub/Sub push. There is no kind that acknowledges: what is done,

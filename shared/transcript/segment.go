@@ -24,8 +24,8 @@ type Segment struct {
 // Words is the number of words in the text.
 func (s Segment) Words() int { return len(strings.Fields(s.Text)) }
 
-// The limits of merging. The first three are Omi's (protocol.md section 3). The last is ours: a recogniser
-// that never ends a sentence would grow one segment for hours, and each flush writes it again.
+// The limits of merging. The first three are Omi's (functions/listen/wire/README.md). The last is ours: a
+// recogniser that never ends a sentence would grow one segment for hours, and each flush writes it again.
 const (
 	mergeGap      = 3 * time.Second
 	sentenceRunes = 125
@@ -62,7 +62,7 @@ func endsSentence(text string) bool {
 	return strings.ContainsRune(".?!…。？！", last)
 }
 
-// wire is a segment as Omi's clients and receivers read it (protocol.md section 3); times are seconds.
+// wire is a segment as Omi's clients and receivers read it (functions/listen/wire/README.md); times are seconds.
 type wire struct {
 	ID                     string   `json:"id"`
 	Text                   string   `json:"text"`

@@ -1,4 +1,4 @@
-// Package api answers what an app asks for beside the socket (protocol.md section 4): conversations, webhook settings
+// Package api answers what an app asks for beside the socket: conversations, webhook settings
 // and usage, of the user whom the token names and of nobody else. openapi.json describes it.
 package api
 

@@ -12,7 +12,7 @@ import (
 	"earshot.dev/shared/fault"
 )
 
-// webhookTypes are those of protocol.md section 4.
+// webhookTypes are those that can be set.
 var webhookTypes = []account.WebhookType{
 	account.MemoryCreated, account.RealtimeTranscript, account.AudioBytes, account.DaySummary,
 }

@@ -41,7 +41,7 @@ const (
 )
 
 const (
-	keepAbove      = 100 // words: a longer conversation is never discarded (protocol.md section 4)
+	keepAbove      = 100 // words: a longer conversation is never discarded, as Omi has it
 	writeTries     = 3   // of one commit, each after reading back
 	patience       = 3   // attempts that a summarizer has which fails in a way that passes
 	releaseTimeout = 5 * time.Second

@@ -3,7 +3,7 @@ package summary
 
 import "earshot.dev/shared/conversation"
 
-// Categories are those that clients know (protocol.md section 4), in their order. "real" is real estate.
+// Categories are those that Omi's clients know, in their order. "real" is real estate.
 var Categories = []string{
 	"personal", "education", "health", "finance", "legal", "philosophy", "spiritual", "science", "entrepreneurship",
 	"parenting", "romantic", "travel", "inspiration", "technology", "business", "social", "work", "sports", "politics",

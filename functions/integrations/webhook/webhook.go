@@ -65,7 +65,7 @@ const (
 )
 
 const (
-	keepRecords   = 30 * 24 * time.Hour // design.md section 3
+	keepRecords   = 30 * 24 * time.Hour
 	recordTimeout = 10 * time.Second
 )
 

@@ -6,8 +6,8 @@ import (
 	"earshot.dev/functions/listen/wire"
 )
 
-// ledger keeps the numbers of the audio frames whose words are not all known yet (protocol.md section 5). The read
-// loop enters them, the transcribe loop settles them.
+// ledger keeps the numbers of the audio frames whose words are not all known yet (functions/listen/wire/README.md).
+// The read loop enters them, the transcribe loop settles them.
 type ledger struct {
 	mu       sync.Mutex
 	frames   []entry                  // in order of their numbers

@@ -11,7 +11,7 @@ import (
 	"earshot.dev/shared/conversation"
 )
 
-// The tests of this file are about numbered audio (protocol.md section 5).
+// The tests of this file are about numbered audio (functions/listen/wire/README.md).
 
 var numbered = Params{ID: "s1", Numbered: true}
 

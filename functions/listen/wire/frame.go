@@ -8,7 +8,7 @@ const Keepalive = 2
 // MaxChannels is how many channels a client can send: the user's microphone, and the other side.
 const MaxChannels = 2
 
-// Framing is how a client wraps its audio packets (protocol.md sections 1 and 5).
+// Framing is how a client wraps its audio packets (README.md).
 type Framing struct {
 	Numbered bool // a sequence number of 4 bytes comes first, big endian
 	Channels int  // with more than one, the channel's byte comes next

@@ -2,7 +2,7 @@ package wire
 
 import "time"
 
-// The limits of images on their way (protocol.md section 2). An image is stored in a document, which holds 1 MiB.
+// The limits of images on their way (README.md). An image is stored in a document, which holds 1 MiB.
 const (
 	maxUnfinished = 50
 	unfinishedFor = time.Minute

@@ -1,5 +1,5 @@
 // Package wire is what is said on the socket: the query a client comes with, the messages both sides send, and
-// the socket itself (protocol.md sections 1 to 3).
+// the socket itself. README.md beside it is the protocol.
 package wire
 
 import (

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"cloud.google.com/go/firestore"
 	"cloud.google.com/go/pubsub/v2"
@@ -62,6 +64,11 @@ func openBackends(ctx context.Context, project, data string) (_ *backends, err e
 			err = errors.Join(err, b.Close())
 		}
 	}()
+	for _, name := range []string{firestoreEmulator, pubsubEmulator} {
+		if err := answers(ctx, name); err != nil {
+			return nil, err
+		}
+	}
 	if b.firestoreAddr == "" {
 		server, err := openFirestore(data)
 		if err != nil {
@@ -88,6 +95,23 @@ func openBackends(ctx context.Context, project, data string) (_ *backends, err e
 	}
 	b.closes(b.pubsub.Close)
 	return b, b.subscribe(ctx, project)
+}
+
+// answersWithin is how long an emulator may take to accept a connection; Google's clients would try for minutes.
+const answersWithin = 5 * time.Second
+
+// answers finds out whether somebody listens where a variable says that an emulator is.
+func answers(ctx context.Context, variable string) error {
+	addr := os.Getenv(variable)
+	if addr == "" {
+		return nil
+	}
+	dialer := net.Dialer{Timeout: answersWithin}
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("%s=%s: no emulator answers there: %w", variable, addr, err)
+	}
+	return conn.Close()
 }
 
 // documentsFile is the name of the file that documents are kept in.

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"cloud.google.com/go/firestore"
@@ -32,5 +33,20 @@ func TestDataIsKept(t *testing.T) {
 			t.Error(err)
 		}
 		server.Close()
+	}
+}
+
+func TestEmulatorThatIsNotThereIsNamed(t *testing.T) {
+	server, err := openFirestore("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(firestoreEmulator, server.Addr())
+	if err := answers(t.Context(), firestoreEmulator); err != nil {
+		t.Error(err)
+	}
+	server.Close()
+	if err := answers(t.Context(), firestoreEmulator); err == nil || !strings.Contains(err.Error(), firestoreEmulator+"="+server.Addr()) {
+		t.Errorf("got error %v, want one that names the variable and the address", err)
 	}
 }

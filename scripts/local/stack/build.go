@@ -17,7 +17,7 @@ var names = []string{"listen", "finalize", "usage", "integrations", "conversatio
 // build builds the functions and gives the folder of their binaries, which is kept: what is up to date is not linked
 // again.
 func build(ctx context.Context, race bool) (string, error) {
-	root, err := moduleRoot(ctx)
+	root, err := Root(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -46,8 +46,8 @@ func build(ctx context.Context, race bool) (string, error) {
 	return folder, nil
 }
 
-// moduleRoot is the top of the checkout that the working directory is in.
-func moduleRoot(ctx context.Context) (string, error) {
+// Root is the top of the checkout that the working directory is in.
+func Root(ctx context.Context) (string, error) {
 	output, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
 		return "", fmt.Errorf("find the module: %w", err)

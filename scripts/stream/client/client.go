@@ -1,4 +1,4 @@
-// Package client speaks to a listen endpoint as an app does (protocol.md sections 1 to 3).
+// Package client speaks to a listen endpoint as an app does (functions/listen/wire/README.md).
 package client
 
 import (
@@ -56,8 +56,14 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 	if c.Device != "" {
 		header.Set("X-Device-Id-Hash", c.Device)
 	}
-	conn, _, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPHeader: header})
-	if err != nil {
+	conn, answer, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPHeader: header})
+	unreached, ok := errors.AsType[*net.OpError](err)
+	switch {
+	case ok: // what is around it repeats the address
+		return nil, fmt.Errorf("nobody answers at %s: %w", c.URL, unreached.Err)
+	case err != nil && answer != nil && answer.StatusCode != http.StatusSwitchingProtocols:
+		return nil, fmt.Errorf("%s answers %s, and is no listen endpoint", c.URL, answer.Status)
+	case err != nil:
 		return nil, err
 	}
 	conn.SetReadLimit(readLimit)

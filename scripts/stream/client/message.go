@@ -21,7 +21,8 @@ const (
 	Backpressure         = "backpressure"
 )
 
-// Message is what a server sends, except pings. Which fields are set is said by the type (protocol.md section 3).
+// Message is what a server sends, except pings. Which fields are set is said by the type
+// (functions/listen/wire/README.md).
 type Message struct {
 	Type           string               `json:"type"`
 	Segments       []transcript.Segment `json:"-"`

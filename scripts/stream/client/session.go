@@ -26,8 +26,8 @@ const (
 const maxKept = 8 << 20
 
 // Session speaks to a listen endpoint for longer than a connection lasts: it numbers the audio, keeps what isn't
-// acknowledged, connects again when it is cut off, to whatever instance, and sends on from there (protocol.md
-// section 5). It is the reference for clients that do the same.
+// acknowledged, connects again when it is cut off, to whatever instance, and sends on from there, as
+// functions/listen/wire/README.md says. It is the reference for clients that do the same.
 type Session struct {
 	config Config
 	told   func(Message)
@@ -110,6 +110,9 @@ func (s *Session) drop(n int) {
 // of room, and Connections how often the session connected.
 func (s *Session) Unacknowledged() int { return s.count(func() int { return len(s.kept) }) }
 
+// Unsent is how many of these did not go out on the connection that there is now.
+func (s *Session) Unsent() int { return s.count(func() int { return len(s.kept) - s.sent }) }
+
 // Dropped counts packets; see Unacknowledged.
 func (s *Session) Dropped() int { return s.count(func() int { return s.given }) }
 
@@ -123,7 +126,7 @@ func (s *Session) count(get func() int) int {
 }
 
 // Run connects, and connects again, until ctx ends, or the server says that it is no use: then the error is its
-// *CloseError.
+// *CloseError. Where nobody answers the first time, it says so and ends.
 func (s *Session) Run(ctx context.Context) error {
 	pace := backoff.NewExponentialBackOff() // with jitter: all clients of an instance that ends come back at once
 	pace.InitialInterval, pace.MaxInterval = 200*time.Millisecond, 20*time.Second
@@ -132,6 +135,9 @@ func (s *Session) Run(ctx context.Context) error {
 		err := s.connect(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if s.Connections() == 0 {
+			return err
 		}
 		if frame, ok := errors.AsType[*CloseError](err); ok {
 			switch frame.Code {
@@ -161,6 +167,7 @@ func (s *Session) connect(ctx context.Context) error {
 	defer goodbye()
 	living, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	var sending sync.WaitGroup
+	defer s.count(func() int { s.sent = 0; return 0 })
 	defer sending.Wait()
 	defer cancel(nil)
 	s.count(func() int { s.connects++; s.hold = false; return 0 })

@@ -198,8 +198,8 @@ func TestSessionHolds(t *testing.T) {
 	if err := s.Run(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
-	if s.Unacknowledged() != 1 {
-		t.Errorf("%d packets are kept, want 1", s.Unacknowledged())
+	if s.Unacknowledged() != 1 || s.Unsent() != 1 {
+		t.Errorf("%d packets are kept, %d of them unsent; want 1", s.Unacknowledged(), s.Unsent())
 	}
 }
 

@@ -7,12 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 )
 
-// The codecs that a source can be had in, under the names of the codec parameter (protocol.md section 1).
+// The codecs that a source can be had in, under the names of the codec parameter (functions/listen/wire/README.md).
 const (
 	PCM8      = "pcm8"
 	PCM16     = "pcm16"
@@ -20,7 +23,7 @@ const (
 	OpusFS320 = "opus_fs320" // packets of 20 ms
 )
 
-// Stdin is the name of standard input, which is taken for PCM16.
+// Stdin is the name of standard input.
 const Stdin = "-"
 
 // opusRate is what clients say of Opus, in Hz. Nothing depends on it: any decoder makes any rate of a packet.
@@ -52,11 +55,13 @@ type Source struct {
 // Wish is what a source is wanted to be. A zero field leaves it as it is.
 type Wish struct {
 	Codec string
-	Rate  int // of raw audio, which doesn't say it itself, in Hz: 16000 by default
+	Rate  int             // of raw audio, which doesn't say it itself, in Hz: 16000 by default
+	Stop  <-chan struct{} // the audio ends when it is closed, even if more could be read
 }
 
-// Open opens a WAV file of integer samples, an Ogg Opus file, or, if it is neither, raw PCM16: little endian, mono.
-// PCM is encoded as Opus by opusenc, if that is wished for. The caller closes the source.
+// Open opens a WAV file of integer samples or an Ogg Opus file. Standard input, and a file named .raw or .pcm, is raw
+// PCM16, little endian, mono, if it is neither. PCM is encoded as Opus by opusenc, if that is wished for. The caller
+// closes the source.
 func Open(ctx context.Context, name string, wish Wish) (*Source, error) {
 	file := os.Stdin
 	if name != Stdin {
@@ -65,12 +70,34 @@ func Open(ctx context.Context, name string, wish Wish) (*Source, error) {
 			return nil, err
 		}
 	}
-	s, err := read(ctx, file, wish)
+	var input io.Reader = file
+	if name == Stdin && wish.Stop != nil {
+		input = newLive(file, wish.Stop)
+	}
+	s, err := read(ctx, name, input, wish)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), file.Close())
 	}
-	s.file = file
+	if s.file = file; name != Stdin && wish.Stop != nil {
+		s.Packets = stopped(wish.Stop, s.Packets)
+	}
 	return s, nil
+}
+
+// stopped are packets, as long as stop is not closed: of a file there is always more.
+func stopped(stop <-chan struct{}, packets iter.Seq2[Packet, error]) iter.Seq2[Packet, error] {
+	return func(yield func(Packet, error) bool) {
+		for p, err := range packets {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if !yield(p, err) {
+				return
+			}
+		}
+	}
 }
 
 // Close closes the file.
@@ -81,34 +108,38 @@ func (s *Source) Close() {
 // magicLength is how much of a file tells what it is.
 const magicLength = 4
 
-func read(ctx context.Context, file io.ReadSeeker, wish Wish) (*Source, error) {
+func read(ctx context.Context, name string, input io.Reader, wish Wish) (*Source, error) {
 	if wish.Rate == 0 {
 		wish.Rate = defaultRate
 	}
-	magic := make([]byte, magicLength)
-	if _, err := file.Seek(0, io.SeekCurrent); err != nil { // a pipe
-		return PCM(ctx, file, wish)
+	buffered := bufio.NewReader(input)
+	magic, err := buffered.Peek(magicLength)
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, at.Err // the name is said by the caller
 	}
-	if _, err := io.ReadFull(file, magic); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("too short for audio: %w", err)
-	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return nil, err
 	}
 	switch string(magic) {
 	case "RIFF":
-		samples, rate, err := openWAV(file)
+		samples, rate, err := openWAV(buffered)
 		if err != nil {
 			return nil, err
 		}
-		return PCM(ctx, samples, Wish{wish.Codec, rate})
+		wish.Rate = rate
+		return PCM(ctx, samples, wish)
 	case "OggS":
 		if wish.Codec != "" && wish.Codec != Opus && wish.Codec != OpusFS320 {
 			return nil, fmt.Errorf("it is Opus already, and can't be had as %s", wish.Codec)
 		}
-		return &Source{Codec: OpusFS320, Rate: opusRate, Packets: opusPackets(bufio.NewReader(file))}, nil
+		return &Source{Codec: OpusFS320, Rate: opusRate, Packets: opusPackets(buffered)}, nil
+	}
+	switch extension := strings.ToLower(filepath.Ext(name)); {
+	case name == Stdin, extension == ".raw", extension == ".pcm":
+		return PCM(ctx, buffered, wish)
 	default:
-		return PCM(ctx, file, wish)
+		return nil, errors.New("it is neither WAV nor Ogg Opus; raw 16 bit PCM is taken from standard input (-), " +
+			"and from files named .raw or .pcm")
 	}
 }
 

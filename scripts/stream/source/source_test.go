@@ -122,7 +122,7 @@ func TestPacketsLastTwentyMilliseconds(t *testing.T) {
 }
 
 func TestPCM8IsTheUpperByteUnsigned(t *testing.T) {
-	s, err := PCM(t.Context(), bytes.NewReader(pcm(0, -32768, 32767, 256)), Wish{PCM8, 8000})
+	s, err := PCM(t.Context(), bytes.NewReader(pcm(0, -32768, 32767, 256)), Wish{Codec: PCM8, Rate: 8000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestEncoderEndsWithItsReader(t *testing.T) {
 		for _, err := end.Write(make([]byte, 3200)); err == nil; _, err = end.Write(make([]byte, 3200)) {
 		}
 	}()
-	s, err := PCM(t.Context(), endless, Wish{OpusFS320, 16000})
+	s, err := PCM(t.Context(), endless, Wish{Codec: OpusFS320, Rate: 16000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,9 +179,53 @@ func TestEncoderEndsWithItsReader(t *testing.T) {
 	}
 }
 
+// What came before the stop is given, whether or not more comes, and however it is encoded.
+func TestInputEndsWhenItIsStopped(t *testing.T) {
+	for _, codec := range []string{PCM16, OpusFS320} {
+		microphone, speak := io.Pipe()
+		stop := make(chan struct{})
+		s, err := PCM(t.Context(), newLive(microphone, stop), Wish{Codec: codec, Rate: 16000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			_, _ = speak.Write(make([]byte, 32000)) // a second; what is missing is seen below
+			_, _ = speak.Write(make([]byte, 2))     // taken once all before is passed on
+			close(stop)
+		}()
+		if _, total, _ := collect(t, s.Packets); total < time.Second {
+			t.Errorf("%s: %v of audio came before the stop, want a second", codec, total)
+		}
+		if err := microphone.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestFileEndsWhenItIsStopped(t *testing.T) {
+	stop := make(chan struct{})
+	s, err := Open(t.Context(), writeWAV(t, 16000, 16, 1, make([]int, 16000)...), Wish{Stop: stop})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	n := 0
+	for _, err := range s.Packets {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n == 3 {
+			close(stop)
+		}
+	}
+	if n != 3 {
+		t.Errorf("%d packets, want the 3 before the stop", n)
+	}
+}
+
 func TestMissingEncoderIsNamed(t *testing.T) {
 	t.Setenv("PATH", "")
-	s, err := PCM(t.Context(), bytes.NewReader(pcm(1, 2, 3)), Wish{OpusFS320, 16000})
+	s, err := PCM(t.Context(), bytes.NewReader(pcm(1, 2, 3)), Wish{Codec: OpusFS320, Rate: 16000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,12 +245,15 @@ func TestWhatIsNoAudioIsRefused(t *testing.T) {
 		want       string
 	}{
 		{"no file", filepath.Join(t.TempDir(), "none"), Wish{}, "no such file"},
-		{"empty", write(t, ""), Wish{}, "too short"},
-		{"RIFF and nothing", write(t, "RIFF"), Wish{}, "WAV"},
-		{"no samples", write(t, "RIFF\x04\x00\x00\x00WAVE"), Wish{}, "WAV"},
+		{"a folder", t.TempDir(), Wish{}, ": is a directory"},
+		{"empty", write(t, "a.wav", ""), Wish{}, "too short"},
+		{"RIFF and nothing", write(t, "a.wav", "RIFF"), Wish{}, "WAV"},
+		{"no samples", write(t, "a.wav", "RIFF\x04\x00\x00\x00WAVE"), Wish{}, "WAV"},
+		{"MP3", write(t, "a.mp3", "ID3 and more"), Wish{}, "neither WAV nor Ogg Opus"},
+		{"text", write(t, "raw", "raw samples"), Wish{}, "neither WAV nor Ogg Opus"},
 		{"float samples", float, Wish{}, "format 3"},
-		{"Ogg as PCM", write(t, "OggS and more"), Wish{Codec: PCM16}, "Opus already"},
-		{"unknown codec", write(t, "raw samples"), Wish{Codec: "mp3"}, `"mp3"`},
+		{"Ogg as PCM", write(t, "a.ogg", "OggS and more"), Wish{Codec: PCM16}, "Opus already"},
+		{"unknown codec", write(t, "a.PCM", "raw samples"), Wish{Codec: "mp3"}, `"mp3"`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -221,9 +268,9 @@ func TestWhatIsNoAudioIsRefused(t *testing.T) {
 	}
 }
 
-func write(t *testing.T, text string) string {
+func write(t *testing.T, base, text string) string {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "file")
+	name := filepath.Join(t.TempDir(), base)
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +321,7 @@ func FuzzRead(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := read(context.Background(), bytes.NewReader(data), Wish{})
+		s, err := read(context.Background(), Stdin, bytes.NewReader(data), Wish{})
 		if err != nil {
 			return
 		}
