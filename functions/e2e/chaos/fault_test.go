@@ -58,7 +58,7 @@ func between(random *rand.Rand, least, most time.Duration) time.Duration {
 func dying(f *stack.Function, start func() error) lane {
 	one := func(random *rand.Rand) *stack.Process {
 		processes := f.Processes()
-		return processes[random.IntN(len(processes))]
+		return processes[random.IntN(len(processes))] // it panics where all have ended by themselves: see the logs
 	}
 	return lane{f.Name, 8 * time.Second, []fault{
 		{"SIGKILL", func(ctx context.Context, random *rand.Rand) error {

@@ -111,11 +111,20 @@ func (p *talker) play(ctx context.Context, pcm []int16) {
 	}
 }
 
+// silent is how many packets of silence may stay unacknowledged for a while: they are kept for the beginning of a word
+// that may come, and belong to no conversation.
+const silent = int(time.Second / frame)
+
 // finish ends the last conversation, and waits until all is safe.
 func (p *talker) finish(ctx context.Context) error {
-	p.play(ctx, testspeech.Silence(time.Second))
+	p.play(ctx, testspeech.Silence(time.Second+frame))
 	p.session.End()
-	err := p.session.Acknowledged(ctx)
+	var err error
+	for err == nil && p.session.Unacknowledged() > silent {
+		if wait(ctx, frame); ctx.Err() != nil {
+			err = fmt.Errorf("%d packets are not acknowledged", p.session.Unacknowledged())
+		}
+	}
 	p.stop()
 	p.running.Wait()
 	if !errors.Is(p.err, context.Canceled) {

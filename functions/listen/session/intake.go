@@ -22,6 +22,13 @@ const batch = sampleRate / 10
 // sending when nobody speaks, and the last words must not wait for the next ones.
 const lull = time.Second
 
+// stall is how much longer it takes where the audio stopped in the middle of a word, which is inWord of quiet at most,
+// and is numbered: then it is the network that has stopped, and what it holds comes late, or again.
+const (
+	stall  = 10 * time.Second
+	inWord = 300 * time.Millisecond
+)
+
 // rounding is by how much a recogniser's times may differ from what it was sent.
 const rounding = 100 * time.Millisecond
 
@@ -31,6 +38,10 @@ const answerWithin = 3 * time.Second
 // maxUnknown is how much speech may be at the recogniser without its words being known, before no more is taken in.
 // It bounds what a session holds in memory; a recogniser is a few seconds behind, not so many.
 const maxUnknown = 30 * time.Second
+
+// cutWithin is how far before the end of audio that was cut off a word may end which isn't whole: recognisers are not
+// exact to the end.
+const cutWithin = 300 * time.Millisecond
 
 // Decoder turns packets into 16 kHz mono samples (audio.Decoder).
 type Decoder interface {
@@ -55,10 +66,13 @@ type intake struct {
 	timeline timeline      // of what was sent
 	samples  []int16       // of the packet at hand
 	batch    []byte        // speech that waits for more
+	broken   bool          // what was sent was cut off in mid speech, and comes again from
+	cut      time.Duration // here
 	counted  usage.Totals  // what settle has reported
 	spoiled  int           // packets that could not be decoded
 	err      error         // of the first Send that failed
 	silence  *time.Timer   // fires when no audio has come for a lull
+	stalled  bool          // it has fired, in the middle of a word
 }
 
 // flush is a finalize: at a time, of what was sent up to an offset, which ends in so much silence.
@@ -74,7 +88,12 @@ func newIntake(ctx context.Context, decoder Decoder, stream stt.Stream, clock cl
 	in.silence = time.AfterFunc(lull, func() {
 		in.mu.Lock()
 		defer in.mu.Unlock()
-		if !in.closed && in.gate.Speaking() {
+		switch {
+		case in.closed || !in.gate.Speaking():
+		case in.clock.keeps && !in.stalled && in.gate.Quiet() < inWord:
+			in.stalled = true
+			in.silence.Reset(stall)
+		default:
 			in.gate.Flush(func(c vad.Chunk) { in.pass(ctx, c) })
 		}
 	})
@@ -98,6 +117,7 @@ func (in *intake) packet(ctx context.Context, packet []byte) (end uint32, ok boo
 	in.received += int64(len(samples))
 	if len(samples) > 0 {
 		in.clock.arrived(time.Now(), duration(in.received))
+		in.stalled = false
 		in.silence.Reset(lull)
 		in.gate.Feed(samples, func(c vad.Chunk) { in.pass(ctx, c) })
 	}
@@ -155,8 +175,9 @@ func (in *intake) flush(ctx context.Context) (through time.Duration, until time.
 	return duration(in.sent), until, in.err
 }
 
-// close takes in nothing more, passes on what is held back and half-closes the stream, whose last results follow.
-func (in *intake) close(ctx context.Context) error {
+// close takes in nothing more, passes on what is held back and half-closes the stream, whose last results follow. Again
+// says that the client sends again what isn't acknowledged: see whole.
+func (in *intake) close(ctx context.Context, again bool) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.closed {
@@ -164,10 +185,31 @@ func (in *intake) close(ctx context.Context) error {
 	}
 	in.closed = true
 	in.silence.Stop()
+	speaking := in.gate.Speaking()
 	in.gate.Flush(func(c vad.Chunk) { in.pass(ctx, c) })
 	in.send(ctx)
+	if speaking && again {
+		in.broken, in.cut = true, duration(in.sent)
+	}
 	in.note(in.stream.CloseSend(ctx))
 	return in.err
+}
+
+// whole leaves out the last word of a final result where the audio was cut off in it, or may have been, and lets its
+// audio not be known: the client sends it again, and the word is heard whole, once, and not in two halves.
+func (in *intake) whole(result stt.Result) stt.Result {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	n := len(result.Words) - 1
+	if !in.broken || !result.Final || n < 0 || result.Words[n].End+cutWithin < in.cut {
+		return result
+	}
+	in.cut = min(result.Start, result.Words[n].Start)
+	if n > 0 {
+		in.cut = result.Words[n-1].End
+	}
+	result.Words, result.End = result.Words[:n], in.cut
+	return result
 }
 
 // locate gives the times at which a word was said.
@@ -194,6 +236,9 @@ func (in *intake) through(result stt.Result, last bool) time.Duration {
 	}
 	if last {
 		through = duration(in.sent)
+	}
+	if in.broken {
+		through = min(through, in.cut)
 	}
 	return min(through, duration(in.sent))
 }

@@ -160,6 +160,7 @@ func (s *Session) receive(ctx context.Context, channel int) {
 			s.recognizerFailed(ctx, err)
 			return
 		}
+		result = in.whole(result)
 		h := heard{channel: channel, final: result.Final || ended, through: in.through(result, ended)}
 		for _, u := range utterances(result, in) {
 			if s.framing.Channels > 1 {

@@ -254,7 +254,7 @@ func (s *Session) live(ctx context.Context, group *errgroup.Group) {
 		})
 		group.Go(func() error {
 			<-s.stopping.Done()
-			if err := in.close(ctx); err != nil {
+			if err := in.close(ctx, s.params.Numbered && s.reason() != ClientClosed); err != nil {
 				s.recognizerFailed(ctx, err)
 			}
 			return nil
