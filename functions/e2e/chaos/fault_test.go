@@ -38,10 +38,12 @@ func (l lane) run(ctx context.Context, seed uint64, happened func(name string)) 
 	random := rand.New(rand.NewPCG(seed, h.Sum64()))
 	for {
 		wait(ctx, l.gap/2+time.Duration(random.Int64N(int64(l.gap))))
-		f := l.faults[random.IntN(len(l.faults))]
-		if ctx.Err() != nil {
+		select {
+		case <-ctx.Done():
 			return nil
+		default:
 		}
+		f := l.faults[random.IntN(len(l.faults))]
 		happened(l.name + " " + f.name)
 		if err := f.do(ctx, random); err != nil {
 			return fmt.Errorf("%s %s: %w", l.name, f.name, err)

@@ -48,7 +48,7 @@ func (l *line) accept() {
 
 // connect lives one connection.
 func (l *line) connect(near net.Conn) {
-	defer near.Close()
+	defer near.Close() // broken is what it is to be
 	target, err := l.target()
 	if err != nil {
 		return
@@ -57,7 +57,7 @@ func (l *line) connect(near net.Conn) {
 	if err != nil {
 		return
 	}
-	defer far.Close()
+	defer far.Close() // broken is what it is to be
 	if !l.open(near, far) {
 		return
 	}
@@ -89,8 +89,8 @@ func (l *line) forget(ends ...net.Conn) {
 
 // pass copies until one of both is closed, and then closes the other.
 func (l *line) pass(to, from net.Conn) {
-	defer to.Close()
-	defer from.Close()
+	defer to.Close()   // broken is what it is to be
+	defer from.Close() // broken is what it is to be
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
@@ -109,7 +109,7 @@ func (l *line) cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for end := range l.ends {
-		end.Close()
+		end.Close() // broken is what it is to be
 	}
 }
 
@@ -133,7 +133,7 @@ func (l *line) close() {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
-	l.listener.Close()
+	l.listener.Close() // broken is what it is to be
 	l.cut()
 	l.passing.Wait()
 }

@@ -66,7 +66,7 @@ func (s *system) check(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer documents.Close()
+	defer documents.Close() // it was only read
 	words, connections, attempts := uint32(0), 0, 0
 	want := map[string]bool{} // the webhooks
 	for _, p := range s.talkers {
@@ -217,7 +217,7 @@ func (s *system) checkLogs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer file.Close() // it was only read
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
