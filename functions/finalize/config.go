@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/caarlos0/env/v11"
 
 	"earshot.dev/shared/auth"
@@ -16,6 +18,11 @@ type config struct {
 	Redis   redisclient.Config
 
 	ProjectID string `env:"PROJECT_ID,required"`
+
+	// LockTTL is how long a process that died keeps the others from its work.
+	LockTTL time.Duration `env:"LOCK_TTL" envDefault:"5m"`
+	// ClaimTTL is how long finalizing a conversation may take; then another may take it over.
+	ClaimTTL time.Duration `env:"CLAIM_TTL" envDefault:"5m"`
 }
 
 func readConfig() (config, error) { return env.ParseAs[config]() }

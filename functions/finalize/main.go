@@ -56,7 +56,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	db := cached.New(documents, rdb)
-	locks := lock.New(rdb)
+	locks := lock.New(rdb, cfg.LockTTL)
 	defer func() {
 		events.Close()
 		err = errors.Join(err, topics.Close(), db.Close(), rdb.Close())
@@ -68,6 +68,7 @@ func run(ctx context.Context) (err error) {
 	}
 	f := &finalizer.Finalizer{
 		Store: db, Publisher: events, Hold: locks.Try, Summarizer: summarizer, Fallback: summarizer,
+		ClaimTTL: cfg.ClaimTTL,
 	}
 	sub := subscriber.New(map[string]func(context.Context, event.Event) error{event.ConversationEnded: f.Finalize})
 	framework, err := server.CloudEvents(ctx, sub.Receive)

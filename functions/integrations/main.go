@@ -47,7 +47,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	db := cached.New(documents, rdb)
-	locks := lock.New(rdb)
+	locks := lock.New(rdb, cfg.LockTTL)
 	defer func() { err = errors.Join(err, db.Close(), rdb.Close()) }()
 
 	sender := webhook.New(webhook.Options{

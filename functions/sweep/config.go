@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/caarlos0/env/v11"
 
 	"earshot.dev/shared/auth"
@@ -16,6 +18,11 @@ type config struct {
 	Redis   redisclient.Config
 
 	ProjectID string `env:"PROJECT_ID,required"`
+
+	// LockTTL is how long a process that died keeps the others from its work.
+	LockTTL time.Duration `env:"LOCK_TTL" envDefault:"5m"`
+	// AnnounceAfter is how old a marker is of which the sweep thinks that its event was never published.
+	AnnounceAfter time.Duration `env:"ANNOUNCE_AFTER" envDefault:"30s"`
 }
 
 func readConfig() (config, error) { return env.ParseAs[config]() }

@@ -53,13 +53,13 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	db := cached.New(documents, rdb)
-	locks := lock.New(rdb)
+	locks := lock.New(rdb, cfg.LockTTL)
 	defer func() {
 		events.Close()
 		err = errors.Join(err, topics.Close(), db.Close(), rdb.Close())
 	}()
 
-	s := &sweeper.Sweeper{Store: db, Publisher: events, Hold: locks.Try}
+	s := &sweeper.Sweeper{Store: db, Publisher: events, Hold: locks.Try, AnnounceAfter: cfg.AnnounceAfter}
 	framework, err := server.HTTPFunction(ctx, sweep(s))
 	if err != nil {
 		return err

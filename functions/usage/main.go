@@ -48,7 +48,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	db := cached.New(documents, rdb)
-	locks := lock.New(rdb)
+	locks := lock.New(rdb, cfg.LockTTL)
 	defer func() { err = errors.Join(err, db.Close(), rdb.Close()) }()
 
 	a := &aggregator.Aggregator{Store: db, Hold: inTurn(locks)}
@@ -64,6 +64,6 @@ func run(ctx context.Context) (err error) {
 // it takes to be delivered again.
 func inTurn(locks *lock.Locker) aggregator.Hold {
 	return func(ctx context.Context, name string, fn func(context.Context) error) error {
-		return locks.Hold(ctx, name, lock.Options{TTL: time.Minute, Wait: 10 * time.Second}, fn)
+		return locks.Hold(ctx, name, lock.Options{Wait: 10 * time.Second}, fn)
 	}
 }

@@ -37,7 +37,7 @@ var imports = []row{
 	{adapters, basics, true},
 	{"shared/cached", basics + " shared/store shared/cache", true}, // the two together
 	{servers, basics, true},
-	{"functions/e2e scripts/...", "...", true},
+	{"functions/e2e/... scripts/...", "...", true},
 	{"functions/*", "shared/*", true}, // package main
 	{"functions/*/...", basics, true},
 }

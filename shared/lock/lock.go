@@ -17,7 +17,6 @@ import (
 )
 
 const (
-	defaultTTL  = 5 * time.Minute
 	callTimeout = 250 * time.Millisecond // of one call to Redis, with the client's own retries
 	firstWait   = 10 * time.Millisecond  // between two tries; it grows by half each time, give or take as much
 	longestWait = 250 * time.Millisecond
@@ -29,9 +28,9 @@ var ErrLost = fault.New(fault.Busy, "lock", errors.New("lost while held"))
 
 var errHeld = errors.New("held by another")
 
-// Options say how a lock is held. The zero value is the usual: five minutes, and no waiting.
+// Options say how a lock is held. The zero value is the usual: the Locker's TTL, and no waiting.
 type Options struct {
-	TTL  time.Duration // how long a holder that died keeps the others out; 0 is 5 minutes
+	TTL  time.Duration // how long a holder that died keeps the others out; 0 is the Locker's
 	Wait time.Duration // how long to wait while another holds it; 0 is not at all
 }
 
@@ -39,17 +38,18 @@ type Options struct {
 type Locker struct {
 	client *redis.Client
 	locks  *redislock.Client
+	ttl    time.Duration
 	id     string // random: a holding's token is this and a number
 	stats  counters
 }
 
-// New returns a Locker over the client, which must let a context's deadline end a call: New panics unless
+// New returns a Locker over the client whose locks last for the TTL where a caller doesn't say otherwise. The client must let a context's deadline end a call: New panics unless
 // [redis.Options.ContextTimeoutEnabled] is set, since a Redis that is silent would stall every holder otherwise.
-func New(client *redis.Client) *Locker {
+func New(client *redis.Client, ttl time.Duration) *Locker {
 	if !client.Options().ContextTimeoutEnabled {
 		panic("lock: the Redis client must have ContextTimeoutEnabled")
 	}
-	return &Locker{client: client, locks: redislock.New(client), id: rand.Text()}
+	return &Locker{client: client, locks: redislock.New(client), ttl: ttl, id: rand.Text()}
 }
 
 // Hold runs fn while holding the lock called name, and returns what fn returns. Its own errors are of kind Busy, if
@@ -57,7 +57,7 @@ func New(client *redis.Client) *Locker {
 // after the lock was lost, the error is also [ErrLost]. A lock is not reentrant.
 func (l *Locker) Hold(ctx context.Context, name string, o Options, fn func(context.Context) error) error {
 	if o.TTL <= 0 {
-		o.TTL = defaultTTL
+		o.TTL = l.ttl
 	}
 	key, token := "lock:"+name, l.id+strconv.FormatInt(l.stats.called.Add(1), 36)
 	lock, since, err := l.obtain(ctx, key, token, o)

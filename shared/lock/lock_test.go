@@ -40,7 +40,7 @@ const patience = 20 * time.Second
 func start(tb testing.TB) (*Locker, *redistest.Server) {
 	tb.Helper()
 	server := redistest.New(tb)
-	return New(connect(tb, server)), server
+	return New(connect(tb, server), 5*time.Minute), server
 }
 
 func connect(tb testing.TB, server *redistest.Server) *redis.Client {
@@ -78,8 +78,8 @@ func stored(t *testing.T, l *Locker, name string) string {
 
 func TestOneAtATime(t *testing.T) {
 	l, server := start(t)
-	other := New(connect(t, server)) // another instance
-	done := 0                        // without a mutex: the race detector watches, too
+	other := New(connect(t, server), 5*time.Minute) // another instance
+	done := 0                                       // without a mutex: the race detector watches, too
 	var inside atomic.Int32
 	var wg sync.WaitGroup
 	for i := range 40 {
@@ -109,7 +109,7 @@ func TestOneAtATime(t *testing.T) {
 
 func TestHeldByAnother(t *testing.T) {
 	l, server := start(t)
-	other := New(connect(t, server))
+	other := New(connect(t, server), 5*time.Minute)
 	never := func(context.Context) error {
 		t.Error("two at once")
 		return nil
@@ -379,7 +379,7 @@ func TestClientWithoutDeadlines(t *testing.T) {
 	}()
 	client := redis.NewClient(&redis.Options{})
 	defer client.Close() // of no more use
-	New(client)
+	New(client, time.Minute)
 }
 
 // captured gives a context whose log lines can be read once the work is done.

@@ -304,7 +304,7 @@ func TestDue(t *testing.T) {
 		c.End(now, conversation.EndSilence, "ended")
 		c.Complete(conversation.Structured{}, false, now, "")
 	})
-	due, err := s.Due(t.Context(), now, 100)
+	due, err := s.Due(t.Context(), now, now.Add(-30*time.Second), 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,7 +317,7 @@ func TestDue(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if due, err := s.Due(t.Context(), now, 0); err == nil && len(due) > 0 {
+	if due, err := s.Due(t.Context(), now, now, 0); err == nil && len(due) > 0 {
 		t.Errorf("a limit of 0 gave %d", len(due))
 	}
 }

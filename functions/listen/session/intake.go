@@ -21,11 +21,14 @@ const batch = sampleRate / 10
 
 // lull is how long no audio may come in mid speech before the speech is taken to have ended: some devices stop
 // sending when nobody speaks, and the last words must not wait for the next ones.
-// A client that numbers its audio sends later what it can't send now. For half of a word not to be taken for all of it, the
-// lull is longer than such a client waits for a ping before it connects again.
+const lull = time.Second
+
+// stall is how much longer it takes where the audio stopped in a word, which is quiet for inWord at most, and is
+// numbered: then it is the network that has stopped, and what it holds comes late, or again. A client has noticed by then
+// that it gets no pings, and connects anew.
 const (
-	lull     = time.Second
-	longLull = 4 * pingEvery
+	stall  = 4 * pingEvery
+	inWord = 300 * time.Millisecond
 )
 
 // suspect is the end of what was heard before a cut: a word that reaches into it may be half of one. The client sends
@@ -72,8 +75,8 @@ type intake struct {
 	counted  usage.Totals  // what settle has reported
 	spoiled  int           // packets that could not be decoded
 	err      error         // of the first Send that failed
-	lull     time.Duration
-	silence  *time.Timer // fires when no audio has come for a lull
+	silence  *time.Timer   // fires when no audio has come for a lull
+	stalled  bool          // it has fired, in a word
 }
 
 // flush is a finalize: at a time, of what was sent up to an offset, which ends in so much silence.
@@ -87,16 +90,18 @@ type flush struct {
 // it later.
 func newIntake(ctx context.Context, decoder Decoder, stream stt.Stream, origin time.Time, keeps bool) *intake {
 	in := &intake{
-		decoder: decoder, gate: vad.NewGate(), stream: stream, clock: clock{origin: origin, keeps: keeps}, lull: lull,
+		decoder: decoder, gate: vad.NewGate(), stream: stream, clock: clock{origin: origin, keeps: keeps},
 		room: make(chan struct{}, 1),
 	}
-	if keeps {
-		in.lull = longLull
-	}
-	in.silence = time.AfterFunc(in.lull, func() {
+	in.silence = time.AfterFunc(lull, func() {
 		in.mu.Lock()
 		defer in.mu.Unlock()
-		if !in.closed && in.gate.Speaking() {
+		switch {
+		case in.closed || !in.gate.Speaking():
+		case keeps && !in.stalled && in.gate.Quiet() < inWord:
+			in.stalled = true
+			in.silence.Reset(stall)
+		default:
 			in.gate.Flush(func(c vad.Chunk) { in.pass(ctx, c) })
 		}
 	})
@@ -144,7 +149,8 @@ func (in *intake) packet(ctx context.Context, packet []byte) (end uint32, ok boo
 	in.received += int64(len(samples))
 	if len(samples) > 0 {
 		in.clock.arrived(time.Now(), duration(in.received))
-		in.silence.Reset(in.lull)
+		in.stalled = false
+		in.silence.Reset(lull)
 		in.gate.Feed(samples, func(c vad.Chunk) { in.pass(ctx, c) })
 	}
 	end = uint32(in.received + int64(in.stored-in.skip)) //nolint:gosec // a session lasts an hour, which is 58 million samples

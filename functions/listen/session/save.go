@@ -21,6 +21,9 @@ import (
 var errAbandoned = fault.Escalate(fault.Critical, fault.New(fault.Unavailable, "end session",
 	errors.New("the store did not answer until the session's time was over")))
 
+// errAgain is the same where it costs the person nothing: the client sends the audio again.
+var errAgain = fault.Newf(fault.Unavailable, "end session", "the store did not answer; the client sends the audio again")
+
 // contendLimit is how long it may take to note that two devices fight.
 const contendLimit = 2 * time.Second
 

@@ -358,6 +358,10 @@ func (s *scribe) abandon(ctx context.Context) {
 		s.settle(ctx, <-s.saved)
 	}
 	if lost := len(s.draft.unsaved) + len(s.held); lost > 0 {
-		logging.Error(ctx, "words_not_stored", errAbandoned, slog.Int("utterances", lost))
+		err := errAbandoned
+		if s.params.Numbered {
+			err = errAgain
+		}
+		logging.Error(ctx, "words_not_stored", err, slog.Int("utterances", lost))
 	}
 }

@@ -7,6 +7,10 @@ const (
 	preRoll    = sampleRate * 300 / 1000 // samples
 	hangOver   = sampleRate * 700 / 1000 // samples
 	room       = preRoll + sampleRate/10 // samples that are held at most
+
+	// onset is how much of a word may have come before it is known for speech, in samples. So much is held back, before
+	// speech is said to have ended, so that its end doesn't take the beginning of the next word with it.
+	onset = sampleRate * 100 / 1000
 )
 
 // Chunk is a stretch of audio that is to be passed on.
@@ -53,18 +57,21 @@ func (g *Gate) Feed(samples []int16, emit func(Chunk)) {
 			g.judge(emit)
 		}
 	}
-	if g.open && g.judged > 0 {
-		g.pass(g.judged, false, emit)
+	if n := g.ready(); g.open && n > 0 {
+		g.pass(n, false, emit)
 	}
 }
 
 // Flush ends the speech that is going on, if any, and passes on what is left of it. That may be nothing: then the
 // End comes with an empty chunk. More audio may follow.
 func (g *Gate) Flush(emit func(Chunk)) {
-	if g.open {
-		g.judged = len(g.held)
-		g.pass(g.judged, true, emit)
+	if !g.open {
+		return
 	}
+	if g.after < hangOver {
+		g.judged = len(g.held)
+	}
+	g.pass(g.ready(), true, emit)
 }
 
 // Speaking says whether speech is going on, up to the end of the 700 ms after it.
@@ -96,14 +103,17 @@ func (g *Gate) judge(emit func(Chunk)) {
 	g.judged += frameSize
 	full := len(g.held)+frameSize > room
 	switch {
-	case g.open && g.after == hangOver:
-		g.pass(g.judged, true, emit)
+	case g.open && g.after == hangOver+onset:
+		g.pass(g.ready(), true, emit)
 	case g.open && full:
-		g.pass(g.judged, false, emit)
+		g.pass(g.ready(), false, emit)
 	case full:
 		g.drop(g.judged - preRoll)
 	}
 }
+
+// ready is how many of the samples that are held belong to the speech that is going on, whatever follows.
+func (g *Gate) ready() int { return g.judged - max(0, g.after-hangOver) }
 
 // pass emits the first n samples that are held.
 func (g *Gate) pass(n int, end bool, emit func(Chunk)) {

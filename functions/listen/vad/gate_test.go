@@ -9,7 +9,7 @@ import (
 )
 
 // Whatever is said and however the audio is cut: each stretch of speech is passed from 300 ms before its first
-// frame to 700 ms after its last one, every sample of it once, and nothing else is.
+// frame to 700 ms after its last one, every sample of it once, and nothing else is. What begins within 100 ms of that goes on.
 func TestGatePassesSpeechAndItsSurroundings(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var frames []bool
@@ -78,8 +78,8 @@ func TestGateAtItsLimits(t *testing.T) {
 		{"a word at once", slices.Concat(word, silence(200)), [][2]int64{{0, 710 * ms}}},
 		{"pre-roll", slices.Concat(silence(100), word, silence(200)), [][2]int64{{700 * ms, 1710 * ms}}},
 		{"less than the pre-roll", slices.Concat(silence(20), word, silence(200)), [][2]int64{{0, 910 * ms}}},
-		{"a pause just bridged", slices.Concat(word, silence(69), word, silence(200)), [][2]int64{{0, 1410 * ms}}},
-		{"a pause just too long", slices.Concat(word, silence(70), word, silence(200)), [][2]int64{{0, 710 * ms}, {710 * ms, 1420 * ms}}},
+		{"a pause just bridged", slices.Concat(word, silence(79), word, silence(200)), [][2]int64{{0, 1510 * ms}}},
+		{"a pause just too long", slices.Concat(word, silence(80), word, silence(200)), [][2]int64{{0, 710 * ms}, {710 * ms, 1520 * ms}}},
 		{"pre-roll cut by the hang-over", slices.Concat(word, silence(90), word, silence(200)), [][2]int64{{0, 710 * ms}, {710 * ms, 1620 * ms}}},
 		{"pre-roll just whole", slices.Concat(word, silence(101), word, silence(200)), [][2]int64{{0, 710 * ms}, {720 * ms, 1730 * ms}}},
 		{"the end in the hang-over", slices.Concat(word, silence(30)), [][2]int64{{0, 310 * ms}}},
@@ -120,7 +120,7 @@ func spans(frames []bool, samples int) [][2]int64 {
 			continue
 		}
 		from, to := int64(max(0, i*frameSize-preRoll)), int64(min(samples, (i+1)*frameSize+hangOver))
-		if n := len(all); n > 0 && int64(i*frameSize) < all[n-1][1] {
+		if n := len(all); n > 0 && int64(i*frameSize) < all[n-1][1]+onset {
 			all[n-1][1] = to
 		} else if n > 0 {
 			all = append(all, [2]int64{max(from, all[n-1][1]), to})

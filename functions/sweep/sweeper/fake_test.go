@@ -32,7 +32,7 @@ type memory struct {
 	down     error
 }
 
-func (m *memory) Due(_ context.Context, now time.Time, limit int) ([]conversation.Owned, error) {
+func (m *memory) Due(_ context.Context, now, unannounced time.Time, limit int) ([]conversation.Owned, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.asked = append(m.asked, limit)
@@ -43,7 +43,7 @@ func (m *memory) Due(_ context.Context, now time.Time, limit int) ([]conversatio
 		}
 		return o.Pending.Since
 	}
-	due := append(m.oldest(expires, now, limit), m.oldest(pending, now.Add(-30*time.Second), limit)...)
+	due := append(m.oldest(expires, now, limit), m.oldest(pending, unannounced, limit)...)
 	return due, m.down
 }
 

@@ -29,6 +29,7 @@ type pass struct {
 	limit     int
 	began     time.Time
 	budget    time.Duration
+	tellAfter time.Duration
 	seen      map[string]bool // by owner and id
 
 	mu     sync.Mutex // guards what follows
@@ -41,6 +42,7 @@ func (s *Sweeper) newPass() *pass {
 	return &pass{
 		store: s.Store, publisher: s.Publisher, began: time.Now(), seen: make(map[string]bool),
 		batch: cmp.Or(s.Batch, DefaultBatch), limit: cmp.Or(s.Limit, DefaultLimit), budget: cmp.Or(s.Budget, DefaultBudget),
+		tellAfter: cmp.Or(s.AnnounceAfter, DefaultAnnounceAfter),
 	}
 }
 
@@ -48,7 +50,8 @@ func (s *Sweeper) newPass() *pass {
 // else has it in hand, comes again with each list, in front: the lists grow by as much.
 func (p *pass) run(ctx context.Context) error {
 	for p.report.Due < p.limit && time.Since(p.began) < p.budget && ctx.Err() == nil {
-		due, err := p.store.Due(ctx, time.Now(), p.stuck+min(p.batch, p.limit-p.report.Due))
+		now := time.Now()
+		due, err := p.store.Due(ctx, now, now.Add(-p.tellAfter), p.stuck+min(p.batch, p.limit-p.report.Due))
 		if err != nil {
 			p.errs = append(p.errs, err)
 			break

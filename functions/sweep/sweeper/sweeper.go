@@ -19,8 +19,9 @@ import (
 
 // Store finds what is due and keeps what becomes of it.
 type Store interface {
-	// Due lists what is due, oldest first, in one or two lists of limit at most. A conversation may be in both.
-	Due(ctx context.Context, now time.Time, limit int) ([]conversation.Owned, error)
+	// Due lists what should have happened by one time, and what was committed by another and not announced, oldest
+	// first, each list of limit at most. A conversation may be in both.
+	Due(ctx context.Context, expired, unannounced time.Time, limit int) ([]conversation.Owned, error)
 	// Commit takes effect if the stored conversation is still the version of c; else it is fault.Conflict.
 	Commit(ctx context.Context, uid string, c *conversation.Conversation, pages ...transcript.Page) error
 }
@@ -40,6 +41,9 @@ const (
 	DefaultBudget = 45 * time.Second
 )
 
+// DefaultAnnounceAfter is longer than publishing takes.
+const DefaultAnnounceAfter = 30 * time.Second
+
 // sweepDone is the name of the event that is logged.
 const sweepDone = "sweep_done"
 
@@ -52,6 +56,10 @@ type Sweeper struct {
 	Batch  int           // conversations asked for at a time
 	Limit  int           // conversations looked at in one pass
 	Budget time.Duration // after which no batch is begun
+
+	// AnnounceAfter is the age of a marker from which on it is taken for forgotten: younger ones belong to somebody who
+	// is publishing right now.
+	AnnounceAfter time.Duration
 }
 
 // Report says what a pass did, in conversations.

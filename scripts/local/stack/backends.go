@@ -48,6 +48,7 @@ var subscriptions = []struct{ eventType, function string }{
 // backends are what the functions stand on.
 type backends struct {
 	firestoreAddr, pubsubAddr string
+	documents                 *firestoretest.Server
 	redis                     *redistest.Server
 	firestore                 *firestore.Client
 	pubsub                    *pubsub.Client
@@ -74,7 +75,7 @@ func openBackends(ctx context.Context, project, data string) (_ *backends, err e
 		if err != nil {
 			return nil, err
 		}
-		b.firestoreAddr = server.Addr()
+		b.documents, b.firestoreAddr = server, server.Addr()
 		b.closes(func() error { server.Close(); return nil })
 	}
 	if b.pubsubAddr == "" {

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -9,17 +10,20 @@ import (
 )
 
 // define makes the functions of the binaries in a folder, each with its environment.
-func (s *Stack) define(binaries string) {
+func (s *Stack) define(binaries string) error {
 	pushed := func(function string) []string {
 		return []string{
 			"PUSH_ISSUER=" + s.Services.name, "PUSH_KEYS_URL=" + s.outsideURL + serviceKeysPath,
 			"PUSH_AUDIENCE=" + audience(function), "PUSH_ACCOUNT=" + serviceAccount,
 		}
 	}
+	var errs []error
 	function := func(name string, env ...string) *Function {
+		servers, err := s.servers(name)
+		errs = append(errs, err)
 		return &Function{
 			Name: name, binary: filepath.Join(binaries, name), logs: s.logs, unexpected: s.unexpected,
-			env: slices.Concat(s.environment(), env, s.options.Env[name]),
+			env: slices.Concat(s.environment(), servers, env, s.options.Env[name]),
 		}
 	}
 	users := []string{
@@ -32,6 +36,7 @@ func (s *Stack) define(binaries string) {
 	s.Usage = function("usage", pushed("usage")...)
 	s.Integrations = function("integrations", append(pushed("integrations"), "WEBHOOK_ALLOW_PRIVATE=true")...)
 	s.Sweeper = function("sweep", pushed("sweep")...)
+	return errors.Join(errs...)
 }
 
 // audience is the aud of the tokens that a function takes. In the cloud it is the service's address.
@@ -86,6 +91,9 @@ func (s *Stack) schedule(ctx context.Context) {
 	}
 }
 
+// sweepTimeout is how long the scheduler waits for an answer.
+const sweepTimeout = time.Minute
+
 // Sweep calls the sweep, as Cloud Scheduler does each minute, and gives the status of the answer.
 func (s *Stack) Sweep(ctx context.Context) (status int, err error) {
 	url, err := s.Sweeper.URL()
@@ -96,5 +104,7 @@ func (s *Stack) Sweep(ctx context.Context) (status int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
+	defer cancel()
 	return post(ctx, s.client, url, token, nil)
 }

@@ -132,6 +132,13 @@ func (p *Process) Terminate() error {
 	}
 }
 
+// Pause stops the process from running, as a machine does that is short of CPU: it keeps its connections, and answers
+// nothing.
+func (p *Process) Pause() { _ = p.cmd.Process.Signal(syscall.SIGSTOP) } // it fails only if the process has ended
+
+// Resume lets a paused process go on.
+func (p *Process) Resume() { _ = p.cmd.Process.Signal(syscall.SIGCONT) } // likewise
+
 // Kill ends the process as a crash does, and returns when it is gone.
 func (p *Process) Kill() {
 	p.signal(syscall.SIGKILL)

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,10 +23,13 @@ type Retry struct {
 	First      time.Duration // after the first delivery; each later wait is twice as long
 	Longest    time.Duration
 	Deliveries int // so many, and then the dead letter topic
+
+	// Deadline is how long an answer may take, the acknowledgement deadline; 0 is the longest that there is.
+	Deadline time.Duration
 }
 
 // CloudRetry is what the subscriptions have in the cloud.
-var CloudRetry = Retry{First: 10 * time.Second, Longest: 600 * time.Second, Deliveries: 20}
+var CloudRetry = Retry{First: 10 * time.Second, Longest: 600 * time.Second, Deliveries: 20, Deadline: pushTimeout}
 
 // pushTimeout is the longest acknowledgement deadline that a push subscription can have.
 // https://cloud.google.com/pubsub/docs/lease-management
@@ -217,13 +221,13 @@ func (p *Push) post(ctx context.Context, m *pubsub.Message, attempt int) (status
 	if err != nil {
 		return 0, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(p.Retry.Deadline, pushTimeout))
+	defer cancel()
 	return post(ctx, p.Client, endpoint, token, body)
 }
 
 // post sends JSON with a bearer token and gives the status of the answer.
 func post(ctx context.Context, client *http.Client, endpoint, token string, body []byte) (status int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
-	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(body))
 	if err != nil {
 		return 0, err

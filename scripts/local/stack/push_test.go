@@ -112,7 +112,7 @@ func newQueue(t *testing.T, url string, deliveries int) *queue {
 			Endpoint:     func() (string, error) { return url, nil },
 			Token:        func() (string, error) { return "the-token", nil },
 			DeadLetter:   client.Publisher(deadLetterTopic),
-			Retry:        Retry{time.Millisecond, 4 * time.Millisecond, deliveries},
+			Retry:        Retry{First: time.Millisecond, Longest: 4 * time.Millisecond, Deliveries: deliveries},
 			Client:       &http.Client{Transport: &http.Transport{}},
 		},
 	}

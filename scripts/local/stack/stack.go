@@ -18,6 +18,7 @@ import (
 	"cloud.google.com/go/pubsub/v2"
 
 	"earshot.dev/shared/account"
+	"earshot.dev/shared/firestoretest"
 	"earshot.dev/shared/redistest"
 )
 
@@ -47,6 +48,10 @@ type Options struct {
 	SweepEvery time.Duration // 1 min by default
 
 	Env map[string][]string // further variables of a function, by its name, as NAME=value
+
+	// Through gives the address at which a function finds a server: a test may put something in between. nil: the
+	// server's own.
+	Through func(function string, server Server, address string) (string, error)
 }
 
 // Stack is the running system.
@@ -60,6 +65,7 @@ type Stack struct {
 	Redis                                          *redistest.Server
 	Firestore                                      *firestore.Client
 	FirestoreAddr                                  string
+	Documents                                      *firestoretest.Server // nil, where Firestore runs elsewhere
 
 	options    Options
 	backends   *backends
@@ -95,10 +101,13 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 		return nil, err
 	}
 	s.Redis, s.Firestore, s.FirestoreAddr = s.backends.redis, s.backends.firestore, s.backends.firestoreAddr
+	s.Documents = s.backends.documents
 	if err := s.openOutside(ctx); err != nil {
 		return nil, err
 	}
-	s.define(binaries)
+	if err := s.define(binaries); err != nil {
+		return nil, err
+	}
 	if err := s.startFunctions(ctx); err != nil {
 		return nil, err
 	}
@@ -128,7 +137,7 @@ func (o Options) withDefaults() Options {
 		o.LogLevel = "info"
 	}
 	if o.Retry == (Retry{}) {
-		o.Retry = Retry{CloudRetry.First / 20, CloudRetry.Longest / 20, CloudRetry.Deliveries}
+		o.Retry = Retry{CloudRetry.First / 20, CloudRetry.Longest / 20, CloudRetry.Deliveries, CloudRetry.Deadline}
 	}
 	if o.SweepEvery == 0 {
 		o.SweepEvery = time.Minute
@@ -267,10 +276,39 @@ func (s *Stack) environment() []string {
 	return append(os.Environ(),
 		"PROJECT_ID="+s.Project,
 		"GOOGLE_CLOUD_PROJECT="+s.Project,
-		"REDIS_URL=redis://"+s.Redis.Addr(),
 		"LOG_FORMAT="+s.options.LogFormat,
 		"LOG_LEVEL="+s.options.LogLevel,
-		firestoreEmulator+"="+s.backends.firestoreAddr,
-		pubsubEmulator+"="+s.backends.pubsubAddr,
 	)
+}
+
+// Server is what functions stand on.
+type Server string
+
+// The servers that all functions stand on.
+const (
+	Redis     Server = "redis"
+	Firestore Server = "firestore"
+	PubSub    Server = "pubsub"
+)
+
+// servers tells a function where the servers are.
+func (s *Stack) servers(function string) ([]string, error) {
+	env := make([]string, 0, 3)
+	for _, server := range []struct {
+		name              Server
+		variable, address string
+	}{
+		{Redis, "REDIS_URL=redis://", s.Redis.Addr()},
+		{Firestore, firestoreEmulator + "=", s.backends.firestoreAddr},
+		{PubSub, pubsubEmulator + "=", s.backends.pubsubAddr},
+	} {
+		if through := s.options.Through; through != nil {
+			var err error
+			if server.address, err = through(function, server.name, server.address); err != nil {
+				return nil, err
+			}
+		}
+		env = append(env, server.variable+server.address)
+	}
+	return env, nil
 }

@@ -1,0 +1,246 @@
+package chaos
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"earshot.dev/scripts/local/stack"
+	"earshot.dev/scripts/local/testspeech"
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/store"
+	"earshot.dev/shared/usage"
+)
+
+// open names what is still to be done, in the store.
+func (s *system) open(ctx context.Context) (string, error) {
+	for _, p := range s.talkers {
+		snapshots, err := s.Firestore.Collection("users/" + p.uid + "/conversations").Documents(ctx).GetAll()
+		if err != nil {
+			return "", err
+		}
+		for _, snapshot := range snapshots {
+			c := snapshot.Data()
+			if status := c["status"]; status != "completed" && status != "failed" || c["pending"] != nil {
+				return fmt.Sprintf("%s/%s is %v, pending %v, attempts %v",
+					p.uid, snapshot.Ref.ID, status, c["pending"], c["attempts"]), nil
+			}
+		}
+		counted, err := s.counted(ctx, p.uid)
+		if err != nil {
+			return "", err
+		}
+		if counted['m'].Words < int64(p.words) || counted['m'] != counted['h'] {
+			return fmt.Sprintf("%s has said %d words, counted are %+v", p.uid, p.words, counted), nil
+		}
+	}
+	return "", nil
+}
+
+// counted sums up a user's hours ('h'), days and months.
+func (s *system) counted(ctx context.Context, uid string) (map[byte]usage.Totals, error) {
+	snapshots, err := s.Firestore.Collection("users/" + uid + "/usage").Documents(ctx).GetAll()
+	sums := map[byte]usage.Totals{}
+	for _, snapshot := range snapshots {
+		var t usage.Totals
+		if err := snapshot.DataTo(&t); err != nil {
+			return nil, err
+		}
+		sums[snapshot.Ref.ID[0]] = sums[snapshot.Ref.ID[0]].Add(t)
+	}
+	return sums, err
+}
+
+// check holds what is stored, and what was delivered, against what was said.
+func (s *system) check(t *testing.T) {
+	t.Helper()
+	t.Setenv("FIRESTORE_EMULATOR_HOST", s.FirestoreAddr)
+	documents, err := store.Open(t.Context(), s.Project)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer documents.Close() // it was only read
+	words, connections, attempts := uint32(0), 0, 0
+	want := map[string]bool{} // the webhooks
+	for _, p := range s.talkers {
+		all := s.conversations(t, documents, p.uid)
+		var heard []string
+		for _, c := range all {
+			words := s.words(t, documents, p.uid, c)
+			heard = append(heard, words...)
+			if !slices.IsSortedFunc(words, byNumber) {
+				t.Errorf("%s/%s: out of order: %v", p.uid, c.ID, words)
+			}
+			want[fmt.Sprintf("memory_created:%s:finalized:%d", c.ID, c.Revision)] = true
+			attempts += c.Attempts
+			checkCompleted(t, p.uid, c)
+		}
+		compare(t, p.uid, heard, p.words)
+		s.checkUsage(t, p, all)
+		words += p.words
+		connections += p.session.Connections()
+	}
+	s.checkWebhooks(t, want)
+	t.Logf("%d words in %d conversations, %d attempts to finalize, %d webhooks, %d connections",
+		words, len(want), attempts, len(s.Webhooks.All()), connections)
+	s.checkLogs(t)
+}
+
+// conversations are a user's, in the order of their beginning.
+func (s *system) conversations(t *testing.T, documents *store.Store, uid string) []conversation.Conversation {
+	t.Helper()
+	refs, err := s.Firestore.Collection("users/" + uid + "/conversations").DocumentRefs(t.Context()).GetAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []conversation.Conversation
+	for _, ref := range refs {
+		c, err := documents.Conversation(t.Context(), uid, ref.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b conversation.Conversation) int { return a.StartedAt.Compare(b.StartedAt) })
+	return all
+}
+
+func (s *system) words(t *testing.T, documents *store.Store, uid string, c conversation.Conversation) []string {
+	t.Helper()
+	segments, err := documents.Segments(t.Context(), uid, c.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words []string
+	for _, segment := range segments {
+		words = append(words, strings.Fields(segment.Text)...)
+	}
+	if len(words) != c.Words {
+		t.Errorf("%s/%s: %d words are stored, and %d counted", uid, c.ID, len(words), c.Words)
+	}
+	return words
+}
+
+func checkCompleted(t *testing.T, uid string, c conversation.Conversation) {
+	t.Helper()
+	if c.Status != conversation.Completed || c.Revision != 1 || c.Structured == nil || c.Pending != nil || c.Claim != nil ||
+		c.Words == 0 || c.Discarded {
+		t.Errorf("%s/%s: status %s, revision %d, pending %v, claim %v, %d words, discarded %v, failure %q; want one that is completed once",
+			uid, c.ID, c.Status, c.Revision, c.Pending, c.Claim, c.Words, c.Discarded, c.Failure)
+	}
+}
+
+// byNumber orders words as they were said.
+func byNumber(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }
+
+// compare wants the words 1 to n, each once, and says what is wrong with each that isn't so.
+func compare(t *testing.T, uid string, heard []string, n uint32) {
+	t.Helper()
+	times := map[string]int{}
+	for _, word := range heard {
+		times[word]++
+	}
+	var wrong []string
+	want := make([]string, n)
+	for i := range n {
+		want[i] = testspeech.Text(i + 1)
+		if times[want[i]] != 1 {
+			wrong = append(wrong, fmt.Sprintf("%s: %d times", want[i], times[want[i]]))
+		}
+		delete(times, want[i])
+	}
+	for _, word := range slices.Sorted(maps.Keys(times)) {
+		wrong = append(wrong, word+": never said")
+	}
+	if len(wrong) > 0 {
+		t.Errorf("%s, of %d words: %s", uid, n, strings.Join(wrong, ", "))
+		return
+	}
+	for i := range want {
+		if heard[i] != want[i] {
+			t.Logf("%s: by the times of their beginning, conversations are out of order at word %d: %v", uid, i+1, heard[max(0, i-3):min(len(heard), i+6)])
+			return
+		}
+	}
+}
+
+// checkUsage wants the counters of each period to be the sum over the conversations, and that to be what was said.
+func (s *system) checkUsage(t *testing.T, p *talker, all []conversation.Conversation) {
+	t.Helper()
+	counted, err := s.counted(t.Context(), p.uid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stored usage.Totals
+	for _, c := range all {
+		for _, totals := range c.Usage {
+			stored = stored.Add(totals)
+		}
+	}
+	if counted['h'] != counted['d'] || counted['d'] != counted['m'] || counted['m'].Words != int64(p.words) {
+		t.Errorf("%s: counted hours %+v, days %+v, months %+v; want %d words in each",
+			p.uid, counted['h'], counted['d'], counted['m'], p.words)
+	}
+	t.Logf("%s: counted %+v, in conversations %+v, sent %v, spoken %v", p.uid, counted['m'], stored, p.audio,
+		time.Duration(p.words)*testspeech.WordDuration)
+}
+
+// checkWebhooks wants each to be taken, with the same body each time that it came, and no others.
+func (s *system) checkWebhooks(t *testing.T, want map[string]bool) {
+	t.Helper()
+	bodies := map[string][]byte{}
+	taken := map[string]bool{}
+	for _, r := range s.Webhooks.All() {
+		if r.Invalid != nil {
+			t.Errorf("webhook %s: the signature doesn't hold: %v", r.ID, r.Invalid)
+		}
+		if body, ok := bodies[r.ID]; ok && !bytes.Equal(body, r.Body) {
+			t.Errorf("webhook %s came with two bodies:\n%s\n%s", r.ID, body, r.Body)
+		}
+		if !want[r.ID] {
+			t.Errorf("webhook %s: there is no such conversation", r.ID)
+		}
+		bodies[r.ID] = r.Body
+		taken[r.ID] = taken[r.ID] || !r.Refused
+	}
+	for id := range want {
+		if !taken[id] {
+			t.Errorf("webhook %s was never taken", id)
+		}
+	}
+}
+
+// checkLogs wants no race, no panic and nothing critical in the logs.
+func (s *system) checkLogs(t *testing.T) {
+	t.Helper()
+	file, err := os.Open(s.logs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close() // it was only read
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		for _, never := range []string{"DATA RACE", "panic", `"severity":"CRITICAL"`} {
+			if strings.Contains(lines.Text(), never) {
+				t.Errorf("in the logs: %s", lines.Text())
+			}
+		}
+	}
+	if err := lines.Err(); err != nil {
+		t.Error(err)
+	}
+	dead := 0
+	for _, push := range s.Pushes {
+		dead += len(slices.DeleteFunc(push.Deliveries(), func(d stack.Delivery) bool { return !d.Dead }))
+	}
+	t.Logf("%d dead letters", dead)
+}
