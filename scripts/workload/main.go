@@ -30,7 +30,7 @@ type options struct {
 	Users         int           `help:"How many people there are." default:"20"`
 	Conversations int           `help:"How many conversations each of them has." default:"120"`
 	Visits        int           `help:"How often each opens the app." default:"3"`
-	Talk          time.Duration `help:"How long each of every second person talks." default:"10m"`
+	Talk          time.Duration `help:"How long each of every second person talks." default:"30m"`
 	Instances     int           `help:"Instances of the API." default:"3"`
 	Delay         time.Duration `help:"What is added to each read of Firestore, which the test server answers at once." default:"0s"`
 }

@@ -22,6 +22,7 @@ type planner struct {
 	conversations []string // newest first
 	steps         []step
 	device        int
+	links         bool // the app scrolls by those that Earshot gives; else by offset, as Omi's do
 }
 
 // history names the conversations that a user has from before, newest first.
@@ -36,6 +37,7 @@ func history(n int) []string {
 // plan is what a user does in the app, visit by visit.
 func plan(seed uint64, user int, o options) [][]step {
 	p := &planner{Rand: rand.New(rand.NewPCG(seed, uint64(user))), conversations: history(o.Conversations)}
+	p.links = p.IntN(2) == 0
 	visits := make([][]step, o.Visits)
 	for i := range visits {
 		p.steps = nil
@@ -82,12 +84,11 @@ func (p *planner) open() {
 
 func (p *planner) list() { p.get(fmt.Sprintf("/v1/conversations?limit=%d", window)) }
 
-// scroll goes down the list, as Omi's apps do by offset, or by the links that Earshot gives.
+// scroll goes down the list.
 func (p *planner) scroll() {
-	links := p.IntN(2) == 0
 	p.list()
 	for n := 1; n <= 1+p.IntN(3); n++ {
-		if links {
+		if p.links {
 			p.get("")
 		} else {
 			p.get(fmt.Sprintf("/v1/conversations?limit=%d&offset=%d", window, n*window))

@@ -64,7 +64,7 @@ func TestReplay(t *testing.T) {
 	}
 	kinds := map[string]bool{}
 	var many []step
-	for seed := range uint64(20) {
+	for seed := range uint64(20) { // an app scrolls in one way
 		many = append(many, all(seed)...)
 	}
 	for _, s := range many {
