@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -77,13 +78,12 @@ func (w *world) admit(ctx context.Context, uid string, now time.Time) error {
 }
 
 // hotReads makes the reads that Omi made for as much talk, and counts them.
-func (w *world) hotReads(ctx context.Context) (stage, error) {
-	var s stage
+func (w *world) hotReads(ctx context.Context) (s stage, err error) {
 	client, err := firestore.NewClient(ctx, project)
 	if err != nil {
 		return s, err
 	}
-	defer client.Close()
+	defer func() { err = errors.Join(err, client.Close()) }()
 	err = w.together(ctx, make([]*app, 0), &s, nil) // nothing is kept, and nothing was read
 	if err != nil {
 		return s, err

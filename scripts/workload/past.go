@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,12 +26,12 @@ const hours = 720
 func uid(user int) string { return fmt.Sprintf("user%03d", user) }
 
 // seed gives everybody conversations, usage and a profile, and forgets what it cost.
-func (w *world) seed(ctx context.Context) error {
+func (w *world) seed(ctx context.Context) (err error) {
 	db, err := store.Open(ctx, project)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	now := time.Now().UTC().Truncate(24 * time.Hour)
 	all, ctx := errgroup.WithContext(ctx)
 	all.SetLimit(writers)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 
@@ -16,7 +17,6 @@ import (
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/fault"
 	"earshot.dev/shared/firestoretest"
-	"earshot.dev/shared/redisclient"
 	"earshot.dev/shared/redistest"
 	"earshot.dev/shared/store"
 	"earshot.dev/shared/transcript"
@@ -58,10 +58,7 @@ func open(t *testing.T, redis *redistest.Server) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rdb, err := redisclient.Open(redisclient.Config{URL: "redis://" + redis.Addr()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	rdb := goredis.NewClient(&goredis.Options{Addr: redis.Addr(), ContextTimeoutEnabled: true})
 	s := New(documents, rdb)
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
@@ -256,7 +253,7 @@ func (r *rig) losing(w write) {
 	if err == nil {
 		r.t.Fatalf("%s: the loss of its answer was not told", w.what)
 	}
-	stored, err := r.writer.Store.Conversation(r.t.Context(), uid, cid)
+	stored, err := r.writer.Conversation(r.t.Context(), uid, cid)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		r.t.Fatal(err)
 	}
