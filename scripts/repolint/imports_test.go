@@ -45,8 +45,8 @@ var imports = []row{
 // owners says who alone may import a path, or one below it. Tests are free to.
 var owners = []struct{ path, who string }{
 	{"C", "scripts/local/... functions/listen/audio"}, // there behind build tags: scripts/test builds the functions without cgo,
-	{module + "shared/firestoretest", "shared/firestoretest/... scripts/local/... scripts/emulator"},
-	{module + "shared/redistest", "shared/redistest/... scripts/local/..."},
+	{module + "shared/firestoretest", "shared/firestoretest/... scripts/local/... scripts/emulator scripts/workload"},
+	{module + "shared/redistest", "shared/redistest/... scripts/local/... scripts/workload"},
 	{"cloud.google.com/go/firestore", "shared/store/... shared/firestoretest/... scripts/..."},
 	{"cloud.google.com/go/pubsub", "shared/publisher functions/* scripts/..."},
 	{"github.com/bsm/redislock", "shared/lock"},

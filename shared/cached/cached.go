@@ -6,6 +6,7 @@
 package cached
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/redis/go-redis/v9"
@@ -34,12 +35,12 @@ func (s *Store) Close() error {
 	return s.Store.Close()
 }
 
-// Attach is [store.Store.Attach].
+// Attach is [store.Store.Attach]. With an error it may have made the conversation that the client named all the same.
 func (s *Store) Attach(ctx context.Context, uid string, a conversation.Attachment,
 ) (conversation.Conversation, transcript.Page, error) {
 	c, last, err := s.Store.Attach(ctx, uid, a)
-	if c.ID != "" {
-		s.Read.tails.Invalidate(ctx, tailKey(uid, c.ID))
+	if cid := cmp.Or(c.ID, a.ClientID); cid != "" {
+		s.Read.tails.Invalidate(ctx, tailKey(uid, cid))
 	}
 	s.Read.lists.Invalidate(ctx, uid)
 	return c, last, err

@@ -3,6 +3,7 @@ package cached
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +27,7 @@ import (
 // the writer renews the tail.
 type Reader struct {
 	tails    *cache.Query[tail]                 // by uid/cid
-	closed   *cache.Query[[]transcript.Segment] // by uid/cid/pages
+	closed   *cache.Query[[]transcript.Segment] // by closedKey
 	lists    *cache.Group[listing]              // by uid and question
 	usage    *cache.Group[[]usage.Period]       // by uid and span
 	profiles *cache.Query[account.Profile]      // by uid
@@ -47,10 +48,10 @@ func newReader(db *store.Store, rdb *redis.Client) *Reader {
 				c, last, err := db.Tail(ctx, uid, cid)
 				return tail{c, last}, err
 			}),
-		closed: cache.New(rdb, cache.Options{Name: "pages", Version: 1, LocalTTL: localTTL},
+		closed: cache.New(rdb, cache.Options{Name: "pages", Version: 2, LocalTTL: localTTL},
 			func(ctx context.Context, key string) ([]transcript.Segment, error) {
 				parts := strings.Split(key, "/")
-				pages, err := strconv.Atoi(parts[2])
+				pages, err := strconv.Atoi(parts[3])
 				if err != nil {
 					return nil, err
 				}
@@ -110,6 +111,12 @@ func (t tail) KeepFor() time.Duration {
 // Version implements [cache.Versioned]: versions of a conversation follow each other (see [store]).
 func (t tail) Version() int64 { return t.Conversation.UpdateTime.UnixMicro() }
 
+// closedKey names so many first pages of a conversation. A client that deleted one may give its id to another, whose
+// words are others: the time tells them apart.
+func closedKey(uid string, c *conversation.Conversation, pages int) string {
+	return fmt.Sprintf("%s/%s/%d/%d", uid, c.ID, c.CreatedAt.UnixMicro(), pages)
+}
+
 func tailKey(uid, cid string) string { return uid + "/" + cid }
 
 // Head gives a conversation without its segments: 2 reads where nothing is cached.
@@ -124,7 +131,7 @@ func (r *Reader) Conversation(ctx context.Context, uid, cid string) (conversatio
 	if err != nil || t.Last.Number == 0 {
 		return t.Conversation, t.Last.Segments, err
 	}
-	before, err := r.closed.Get(ctx, tailKey(uid, cid)+"/"+strconv.Itoa(t.Last.Number))
+	before, err := r.closed.Get(ctx, closedKey(uid, &t.Conversation, t.Last.Number))
 	return t.Conversation, slices.Concat(before, t.Last.Segments), err
 }
 

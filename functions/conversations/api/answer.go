@@ -163,12 +163,17 @@ func (h *heard) Header() http.Header         { return h.header }
 func (h *heard) WriteHeader(status int)      { h.status = status }
 func (h *heard) Write(p []byte) (int, error) { return len(p), nil }
 
-// wellFormed is what may be the name of a document of a user's own: not a path to anybody else's.
-var wellFormed = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+var name = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+
+// wellFormed says whether id may be the name of a document of a user's own: not a path to anybody else's, and none that
+// Firestore reserves (https://firebase.google.com/docs/firestore/quotas#collections_documents_and_fields).
+func wellFormed(id string) bool {
+	return name.MatchString(id) && !(strings.HasPrefix(id, "__") && strings.HasSuffix(id, "__"))
+}
 
 // id is the conversation's of the path.
 func (r request) id() (string, error) {
-	if id := r.PathValue("id"); wellFormed.MatchString(id) {
+	if id := r.PathValue("id"); wellFormed(id) {
 		return id, nil
 	}
 	return "", fault.Newf(fault.NotFound, "read path", "there is no such conversation")

@@ -64,7 +64,7 @@ func (a *API) endLive(ctx context.Context, r request) (answer, error) {
 	none := fault.Newf(fault.NotFound, "find live conversation", "the device has no live conversation")
 	var device conversation.Device
 	var err error
-	if id := r.Header.Get("X-Device-Id-Hash"); wellFormed.MatchString(id) {
+	if id := r.Header.Get("X-Device-Id-Hash"); wellFormed(id) {
 		device, err = a.Store.Device(ctx, r.uid, id)
 	} else {
 		device, err = a.Store.LatestDevice(ctx, r.uid)

@@ -80,7 +80,7 @@ func readCursor(s string) (conversation.Mark, error) {
 	text, err := base64.RawURLEncoding.DecodeString(s)
 	at, id, ok := strings.Cut(string(text), " ")
 	micros, notANumber := strconv.ParseInt(at, 10, 64)
-	if err != nil || !ok || notANumber != nil || !wellFormed.MatchString(id) {
+	if err != nil || !ok || notANumber != nil || !wellFormed(id) {
 		return conversation.Mark{}, invalid("cursor", "one that a Link header gave")
 	}
 	return conversation.Mark{CreatedAt: time.UnixMicro(micros).UTC(), ID: id}, nil
@@ -128,7 +128,7 @@ func filter(query url.Values) (f conversation.Filter, err error) {
 	}
 	f.Sources = list(query, "sources")
 	for _, s := range f.Sources {
-		if !wellFormed.MatchString(s) {
+		if !wellFormed(s) {
 			return f, invalid("sources", "names of sources, with commas between")
 		}
 	}
