@@ -168,7 +168,8 @@ var name = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 // wellFormed says whether id may be the name of a document of a user's own: not a path to anybody else's, and none that
 // Firestore reserves (https://firebase.google.com/docs/firestore/quotas#collections_documents_and_fields).
 func wellFormed(id string) bool {
-	return name.MatchString(id) && !(strings.HasPrefix(id, "__") && strings.HasSuffix(id, "__"))
+	reserved := strings.HasPrefix(id, "__") && strings.HasSuffix(id, "__")
+	return name.MatchString(id) && !reserved
 }
 
 // id is the conversation's of the path.

@@ -166,7 +166,7 @@ func compare(t *testing.T, uid string, heard []string, n uint32) {
 	}
 	for i := range want {
 		if heard[i] != want[i] {
-			t.Logf("%s: by the times of their beginning, conversations are out of order at word %d: %v", uid, i+1, heard[max(0, i-3):min(len(heard), i+6)])
+			t.Errorf("%s: by the times of their beginning, conversations are out of order at word %d: %v", uid, i+1, heard[max(0, i-3):min(len(heard), i+6)])
 			return
 		}
 	}

@@ -91,7 +91,7 @@ func (c *Cable) accept() {
 
 // connect lives one connection.
 func (c *Cable) connect(near net.Conn, n uint64) {
-	defer near.Close()
+	defer func() { _ = near.Close() }() // of no more use
 	addr, err := c.to()
 	if err != nil {
 		return // nobody is there: the client sees that its connection ends
@@ -101,7 +101,7 @@ func (c *Cable) connect(near net.Conn, n uint64) {
 	if err != nil {
 		return // likewise
 	}
-	defer far.Close()
+	defer func() { _ = far.Close() }() // likewise
 	l := &line{cable: c, flows: make(chan struct{})}
 	close(l.flows)
 	ctx, cut := context.WithCancel(c.ctx)

@@ -30,7 +30,7 @@ func echo(t *testing.T) func() (string, error) {
 				return
 			}
 			go func() {
-				defer conn.Close()
+				defer func() { _ = conn.Close() }() // of no more use
 				_, _ = io.Copy(conn, conn) // until it is cut
 			}()
 		}
