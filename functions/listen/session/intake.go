@@ -292,6 +292,13 @@ func (in *intake) mark(sample, known uint32) (at time.Time, beyond time.Duration
 	return at, beyond
 }
 
+// speaking reports whether somebody is, up to 700 ms ago.
+func (in *intake) speaking() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.gate.Speaking()
+}
+
 // allKnown reports whether there is nothing at the recogniser that may yet become words.
 func (in *intake) allKnown() bool {
 	sent := duration(in.sent)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -100,7 +101,8 @@ const (
 
 // The limits of a session's life.
 const (
-	maxAge    = 55 * time.Minute // Cloud Run ends a request, and a WebSocket is one, after 60
+	oldAge    = 55 * time.Minute // from then on the session ends in the first pause of speech
+	maxAge    = 58 * time.Minute // and now without one: Cloud Run ends a request, and a WebSocket is one, after 60
 	maxIdle   = 90 * time.Second
 	pingEvery = 10 * time.Second
 	alive     = 2 * time.Second  // a client that sent a frame so lately is
@@ -143,7 +145,6 @@ func (s *Session) Run(ctx context.Context) *Reason {
 	ctx, abandon := s.within(context.WithoutCancel(ctx), endWithin)
 	defer abandon()
 	s.scribe.follow = func(c conversation.Conversation) { s.follow(ctx, c) }
-	defer time.AfterFunc(maxAge, func() { s.Stop(Aged) }).Stop()
 	s.began = time.Now()
 	s.lastFrame.Store(s.began.UnixNano())
 
@@ -246,6 +247,7 @@ func (s *Session) openIntakes(ctx, live context.Context) error {
 func (s *Session) live(ctx context.Context, group *errgroup.Group) {
 	var receivers sync.WaitGroup
 	group.Go(func() error { s.read(ctx); return nil })
+	group.Go(func() error { s.age(); return nil })
 	for channel, in := range s.intakes {
 		receivers.Go(func() {
 			ctx, cancel := s.within(ctx, lastWords)
@@ -272,6 +274,24 @@ func (s *Session) live(ctx context.Context, group *errgroup.Group) {
 		s.scribe.run(ctx, s.results, s.requests)
 		return nil
 	})
+}
+
+// age ends a session that is old where nobody is in the middle of a word.
+func (s *Session) age() {
+	wait := oldAge
+	for {
+		select {
+		case <-time.After(wait):
+		case <-s.stopping.Done():
+			return
+		}
+		speaking := slices.ContainsFunc(s.intakes, (*intake).speaking)
+		if !speaking || time.Since(s.began) >= maxAge {
+			s.Stop(Aged)
+			return
+		}
+		wait = time.Second
+	}
 }
 
 // comesBack reports whether the client will send again what isn't acknowledged: it didn't choose to go.

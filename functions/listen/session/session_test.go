@@ -258,6 +258,42 @@ func TestClientsThatGo(t *testing.T) {
 	}
 }
 
+// A session that is old ends in a pause of speech, if there is one in time.
+func TestAge(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		pause time.Duration // after which age; 0: nobody pauses
+		want  time.Duration
+	}{
+		{"silence", time.Minute, oldAge},
+		{"a pause before", oldAge - 10*time.Second, oldAge},
+		{"a pause in time", oldAge + 90*time.Second, oldAge + 91*time.Second},
+		{"no pause", 0, maxAge},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := start(t, "s1", nil)
+				began := time.Now()
+				go func() {
+					for age := time.Duration(0); age < maxAge+time.Second; age = time.Since(began) {
+						frame := "packet" // often enough for speech that goes on
+						if tt.pause > 0 && age >= tt.pause {
+							frame = "\x8a\x00"
+						}
+						r.frame(true, frame)
+						pass(lull / 2)
+					}
+				}()
+				r.ended(Aged)
+				if got := time.Since(began); got < tt.want || got > tt.want+2*time.Second {
+					t.Errorf("ended at %v, want %v", got, tt.want)
+				}
+				pass(maxAge) // who speaks comes to an end
+			})
+		})
+	}
+}
+
 func TestRecognizerFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, "s1", nil)

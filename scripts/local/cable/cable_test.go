@@ -31,7 +31,7 @@ func echo(t *testing.T) func() (string, error) {
 			}
 			go func() {
 				defer func() { _ = conn.Close() }() // of no more use
-				_, _ = io.Copy(conn, conn) // until it is cut
+				_, _ = io.Copy(conn, conn)          // until it is cut
 			}()
 		}
 	}()
