@@ -59,7 +59,8 @@ type intake struct {
 	gate     *vad.Gate
 	stream   stt.Stream
 	closed   bool
-	limit    time.Duration // of what was sent, up to which words are whole; 0: all are
+	broken   bool          // it was closed in mid speech, which will come again
+	limit    time.Duration // of what was sent, up to which words are whole if it is broken
 	clock    clock
 	stored   int           // samples at the beginning that an earlier session had stored
 	skip     int           // how many of them are still to come
@@ -218,11 +219,9 @@ func (in *intake) close(ctx context.Context, again bool) error {
 	}
 	in.closed = true
 	in.silence.Stop()
-	cut := again && in.gate.Speaking()
+	in.broken = again && in.gate.Speaking()
 	in.gate.Flush(func(c vad.Chunk) { in.pass(ctx, c) })
-	if cut {
-		in.limit = max(1, duration(in.sent)-suspect)
-	}
+	in.limit = max(0, duration(in.sent)-suspect)
 	in.send(ctx)
 	in.note(in.stream.CloseSend(ctx))
 	return in.err
@@ -257,7 +256,7 @@ func (in *intake) take(result stt.Result, last bool) (stt.Result, time.Duration)
 	if last {
 		through = duration(in.sent)
 	}
-	if in.limit > 0 {
+	if in.broken {
 		result.Words = in.whole(result.Words)
 		through = min(through, in.limit)
 	}
@@ -302,7 +301,7 @@ func (in *intake) speaking() bool {
 // allKnown reports whether there is nothing at the recogniser that may yet become words.
 func (in *intake) allKnown() bool {
 	sent := duration(in.sent)
-	if in.limit > 0 {
+	if in.broken {
 		return false
 	}
 	if in.gate.Speaking() || in.known >= sent {

@@ -109,6 +109,7 @@ func TestCutInMidWord(t *testing.T) {
 		{"half a word", true, []stt.Word{word("a", 0, 1300*ms), word("b", 1400*ms, 1900*ms)}, 1, 1400 * ms},
 		{"a word that begins late", true, []stt.Word{word("a", 0, 1300*ms), word("b", 1700*ms, 1900*ms)}, 1, 1500 * ms},
 		{"words that overlap", true, []stt.Word{word("a", 0, 1450*ms), word("b", 1400*ms, 1900*ms)}, 1, 1450 * ms},
+		{"nothing but half a word", true, []stt.Word{word("a", 0, 1900*ms)}, 0, 0},
 		{"a client that went", false, []stt.Word{word("a", 0, 1300*ms), word("b", 1400*ms, 2000*ms)}, 2, 2000 * ms},
 	} {
 		e := newEar()
@@ -124,7 +125,10 @@ func TestCutInMidWord(t *testing.T) {
 		if sent := duration(in.sent); sent != 2*time.Second {
 			t.Fatalf("%v were sent", sent)
 		}
-		got, known := in.take(stt.Result{Final: true, End: 2 * time.Second, Words: tt.words}, false)
+		result := stt.Result{End: 2 * time.Second, Words: tt.words}
+		in.take(result, false)
+		result.Final = true
+		got, known := in.take(result, false)
 		if _, last := in.take(stt.Result{}, true); len(got.Words) != tt.want || known != tt.known || last != tt.known {
 			t.Errorf("%s: %d words up to %v, at the end %v; want %d and %v", tt.name, len(got.Words), known, last, tt.want, tt.known)
 		}

@@ -34,8 +34,8 @@ type Config struct {
 // readLimit bounds a message, in bytes: memory_created carries a whole conversation.
 const readLimit = 64 << 20
 
-// quiet is how long a server that pings every 10 s may say nothing before its connection counts as broken: a network may
-// swallow everything and never say so.
+// quiet is how long a server that pings every 10 s may say nothing, or take nothing, before its connection counts as
+// broken: a network may swallow everything and never say so.
 const quiet = 30 * time.Second
 
 // Client is one connection. One goroutine receives while others send.
@@ -43,8 +43,13 @@ type Client struct {
 	conn *websocket.Conn
 }
 
+// ErrNoService is the error where there is no listen endpoint, and trying again is of little use.
+var ErrNoService = errors.New("no listen endpoint")
+
 // Dial connects. That a server refuses it shows only in the first Receive: it accepts, and closes with a code.
 func Dial(ctx context.Context, c Config) (*Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, quiet)
+	defer cancel()
 	address, err := c.address()
 	if err != nil {
 		return nil, err
@@ -59,10 +64,10 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 	conn, answer, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPHeader: header})
 	unreached, ok := errors.AsType[*net.OpError](err)
 	switch {
-	case ok: // what is around it repeats the address
-		return nil, fmt.Errorf("nobody answers at %s: %w", c.URL, unreached.Err)
+	case ok && unreached.Op == "dial": // what is around it repeats the address
+		return nil, fmt.Errorf("%w: nobody answers at %s: %w", ErrNoService, c.URL, unreached.Err)
 	case err != nil && answer != nil && answer.StatusCode != http.StatusSwitchingProtocols:
-		return nil, fmt.Errorf("%s answers %s, and is no listen endpoint", c.URL, answer.Status)
+		return nil, fmt.Errorf("%w: %s answers %s", ErrNoService, c.URL, answer.Status)
 	case err != nil:
 		return nil, err
 	}
@@ -97,7 +102,13 @@ func (c Config) address() (string, error) {
 
 // Send sends one packet.
 func (c *Client) Send(ctx context.Context, packet []byte) error {
-	return closed(c.conn.Write(ctx, websocket.MessageBinary, packet))
+	return c.write(ctx, websocket.MessageBinary, packet)
+}
+
+func (c *Client) write(ctx context.Context, kind websocket.MessageType, frame []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, quiet)
+	defer cancel()
+	return closed(c.conn.Write(ctx, kind, frame))
 }
 
 // Stream sends packets until there are no more, in real time or as fast as they are taken.
@@ -141,7 +152,7 @@ func Paced(ctx context.Context, packets iter.Seq2[source.Packet, error]) iter.Se
 
 // Say sends a text frame as it is.
 func (c *Client) Say(ctx context.Context, text string) error {
-	return closed(c.conn.Write(ctx, websocket.MessageText, []byte(text)))
+	return c.write(ctx, websocket.MessageText, []byte(text))
 }
 
 // Stop ends the conversation, as a person does who is done speaking.

@@ -126,7 +126,7 @@ func (s *Session) count(get func() int) int {
 }
 
 // Run connects, and connects again, until ctx ends, or the server says that it is no use: then the error is its
-// *CloseError. Where nobody answers the first time, it says so and ends.
+// *CloseError. Where there is no service the first time, it ends with ErrNoService.
 func (s *Session) Run(ctx context.Context) error {
 	pace := backoff.NewExponentialBackOff() // with jitter: all clients of an instance that ends come back at once
 	pace.InitialInterval, pace.MaxInterval = 200*time.Millisecond, 20*time.Second
@@ -136,7 +136,7 @@ func (s *Session) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if s.Connections() == 0 {
+		if s.Connections() == 0 && errors.Is(err, ErrNoService) {
 			return err
 		}
 		if frame, ok := errors.AsType[*CloseError](err); ok {
@@ -249,8 +249,8 @@ func (s *Session) send(ctx context.Context, c *Client) error {
 	for {
 		kind, frame := s.next()
 		if frame != nil {
-			if err := c.conn.Write(ctx, kind, frame); err != nil {
-				return closed(err)
+			if err := c.write(ctx, kind, frame); err != nil {
+				return err
 			}
 			continue
 		}

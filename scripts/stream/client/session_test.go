@@ -110,7 +110,9 @@ func outlive(t *testing.T, seed uint64) {
 	t.Helper()
 	e := &endpoint{random: rand.New(rand.NewPCG(seed, 1)), first: uint32(seed) * 1000, cuts: 8} //nolint:gosec // small
 	e.acked = e.first
+	var answered sync.Once
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answered.Do(func() { panic(http.ErrAbortHandler) }) // cut before the client knows that anybody is there
 		conn, err := websocket.Accept(w, r, nil)
 		if err == nil {
 			err = e.serve(r.Context(), conn)
