@@ -12,9 +12,8 @@ const catchUp = time.Second
 
 // clock tells when audio was said. It comes late, in bursts, and with gaps, but never before it is said.
 type clock struct {
-	origin  time.Time // when position 0 was said, as far as is known
-	keeps   bool      // the client keeps audio that it can't send, and sends it later
-	settled bool      // the audio that waited while the session was opened has come
+	origin time.Time // when position 0 was said, as far as is known
+	keeps  bool      // the client keeps audio that it can't send, and sends it later
 
 	lag   time.Duration // of the audio when it last gained on the clock
 	since time.Time     // when that was; zero: it doesn't lag
@@ -23,17 +22,15 @@ type clock struct {
 // arrived notes that audio up to a position has come in by now.
 func (c *clock) arrived(now time.Time, position time.Duration) {
 	lag := now.Sub(c.origin.Add(position))
-	keeps := c.keeps || !c.settled
-	c.settled = c.settled || lag <= drift
 	switch {
 	case lag < 0:
 		c.origin = now.Add(-position)
 	case lag <= drift:
 		c.since = time.Time{}
-	case keeps && (c.since.IsZero() || lag <= c.lag-catchUp/2):
+	case c.keeps && (c.since.IsZero() || lag <= c.lag-catchUp/2):
 		c.lag, c.since = lag, now
-	case !keeps || now.Sub(c.since) >= catchUp:
-		c.origin, c.since, c.settled = now.Add(-position), time.Time{}, true
+	case !c.keeps || now.Sub(c.since) >= catchUp:
+		c.origin, c.since = now.Add(-position), time.Time{}
 	}
 }
 

@@ -130,9 +130,9 @@ func (in *intake) gap() {
 	in.skip = 0
 }
 
-// packet takes one audio packet in and gives where its audio ends, in samples. A packet that can't be decoded is
+// packet takes one audio packet in, which came at a time, and gives where its audio ends, in samples. A packet that can't be decoded is
 // counted and skipped. It reports false for one that comes too late. The error is that of the recogniser's stream.
-func (in *intake) packet(ctx context.Context, packet []byte) (end uint32, ok bool, err error) {
+func (in *intake) packet(ctx context.Context, packet []byte, at time.Time) (end uint32, ok bool, err error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.closed {
@@ -149,7 +149,7 @@ func (in *intake) packet(ctx context.Context, packet []byte) (end uint32, ok boo
 	samples = samples[skipped:]
 	in.received += int64(len(samples))
 	if len(samples) > 0 {
-		in.clock.arrived(time.Now(), duration(in.received))
+		in.clock.arrived(at, duration(in.received))
 		in.stalled = false
 		in.silence.Reset(lull)
 		in.gate.Feed(samples, func(c vad.Chunk) { in.pass(ctx, c) })

@@ -38,21 +38,32 @@ type boundary struct {
 // read takes the client's frames until the socket closes, which the write loop does at the latest.
 func (s *Session) read(ctx context.Context) {
 	for {
-		binary, frame, err := s.socket.Read(ctx)
+		binary, data, err := s.socket.Read(ctx)
+		f := frame{time.Now(), binary, data, err}
+		if err == nil {
+			s.lastFrame.Store(f.at.UnixNano())
+			s.bound(len(data))
+		}
+		if !s.early.keep(f) {
+			s.take(ctx, f)
+		}
 		if err != nil {
-			s.Stop(closedBy(err))
 			return
 		}
-		s.lastFrame.Store(time.Now().UnixNano())
-		s.bound(len(frame))
-		switch {
-		case binary && len(frame) > wire.Keepalive:
-			if err := s.listen(ctx, frame); err != nil {
-				s.recognizerFailed(ctx, err)
-			}
-		case !binary:
-			s.obey(ctx, frame)
+	}
+}
+
+// take does what a frame is for.
+func (s *Session) take(ctx context.Context, f frame) {
+	switch {
+	case f.err != nil:
+		s.Stop(closedBy(f.err))
+	case f.binary && len(f.data) > wire.Keepalive:
+		if err := s.listen(ctx, f); err != nil {
+			s.recognizerFailed(ctx, err)
 		}
+	case !f.binary:
+		s.obey(ctx, f.data)
 	}
 }
 
@@ -73,8 +84,8 @@ func (s *Session) bound(size int) {
 }
 
 // listen takes in a frame of audio.
-func (s *Session) listen(ctx context.Context, data []byte) error {
-	frame, ok := s.framing.Parse(data)
+func (s *Session) listen(ctx context.Context, f frame) error {
+	frame, ok := s.framing.Parse(f.data)
 	if !ok {
 		s.ignored.Add(1)
 		return nil
@@ -104,7 +115,7 @@ func (s *Session) listen(ctx context.Context, data []byte) error {
 	}
 	in := s.intakes[frame.Channel]
 	in.wait(s.stopping.Done())
-	end, ok, err := in.packet(ctx, frame.Packet)
+	end, ok, err := in.packet(ctx, frame.Packet, f.at)
 	if ok && s.framing.Numbered {
 		s.ledger.enter(entry{frame.Sequence, end, uint8(frame.Channel)}) //nolint:gosec // below MaxChannels
 	}

@@ -115,7 +115,7 @@ func TestCutInMidWord(t *testing.T) {
 		e := newEar()
 		in := newIntake(t.Context(), &babbler{}, e, time.Now(), true)
 		for range 100 {
-			if _, _, err := in.packet(t.Context(), []byte("packet")); err != nil {
+			if _, _, err := in.packet(t.Context(), []byte("packet"), time.Now()); err != nil {
 				t.Fatal(err)
 			}
 		}

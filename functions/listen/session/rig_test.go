@@ -138,11 +138,6 @@ type line struct {
 	stalled chan struct{} // not nil: writes wait for it
 }
 
-type frame struct {
-	binary bool
-	data   []byte
-}
-
 func newLine() *line { return &line{in: make(chan frame), closed: make(chan struct{})} }
 
 func (l *line) Read(ctx context.Context) (bool, []byte, error) {
@@ -300,7 +295,7 @@ func pass(d time.Duration) { <-time.After(d) }
 
 func (r *rig) frame(binary bool, data string) {
 	select {
-	case r.line.in <- frame{binary, []byte(data)}:
+	case r.line.in <- frame{binary: binary, data: []byte(data)}:
 	case <-r.line.closed:
 	}
 }

@@ -70,6 +70,7 @@ type Session struct {
 	framing    wire.Framing
 	decoders   []Decoder // one for each channel
 	intakes    []*intake // likewise
+	early      *early
 	ledger     *ledger
 	scribe     *scribe
 	following  errgroup.Group // of conversations until they are finished
@@ -118,6 +119,7 @@ const (
 func New(p Params, socket Socket, decoders []Decoder, recognizer stt.Recognizer, store Store, publisher Publisher) *Session {
 	s := &Session{
 		params: p, socket: socket, decoders: decoders, recognizer: recognizer, store: store, ledger: &ledger{},
+		early:    &early{opened: make(chan struct{})},
 		framing:  wire.Framing{Numbered: p.Numbered, Channels: len(decoders)},
 		requests: make(chan request, requestQueue),
 		results:  make(chan heard, resultQueue),
@@ -150,10 +152,12 @@ func (s *Session) Run(ctx context.Context) *Reason {
 
 	var group errgroup.Group
 	group.Go(func() error { s.write(ctx); return nil })
+	group.Go(func() error { s.read(ctx); return nil })
 	if err := s.open(ctx); err == nil {
 		s.live(ctx, &group)
 	} else {
 		logging.Error(ctx, "session_not_opened", err)
+		s.early.fail()
 		close(s.said)
 	}
 	_ = group.Wait()       // the loops report by Stop
@@ -246,7 +250,12 @@ func (s *Session) openIntakes(ctx, live context.Context) error {
 // live runs the loops. The order in which they end is that of the data: see the package comment.
 func (s *Session) live(ctx context.Context, group *errgroup.Group) {
 	var receivers sync.WaitGroup
-	group.Go(func() error { s.read(ctx); return nil })
+	released := make(chan struct{})
+	group.Go(func() error {
+		defer close(released)
+		s.early.release(func(f frame) { s.take(ctx, f) })
+		return nil
+	})
 	group.Go(func() error { s.age(); return nil })
 	for channel, in := range s.intakes {
 		receivers.Go(func() {
@@ -257,6 +266,7 @@ func (s *Session) live(ctx context.Context, group *errgroup.Group) {
 		})
 		group.Go(func() error {
 			<-s.stopping.Done()
+			<-released
 			if err := in.close(ctx, s.comesBack()); err != nil {
 				s.recognizerFailed(ctx, err)
 			}

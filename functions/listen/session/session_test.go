@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/event"
 	"earshot.dev/shared/fault"
+	"earshot.dev/shared/transcript"
 )
 
 func TestWordsAreShownAndStored(t *testing.T) {
@@ -254,6 +256,39 @@ func TestClientsThatGo(t *testing.T) {
 				tt.do(r)
 				r.ended(tt.want)
 			})
+		})
+	}
+}
+
+// sluggish is a store that takes its time.
+type sluggish struct {
+	*memory
+	takes time.Duration
+}
+
+func (s sluggish) Attach(ctx context.Context, uid string, a conversation.Attachment) (conversation.Conversation, transcript.Page, error) {
+	pass(s.takes)
+	return s.memory.Attach(ctx, uid, a)
+}
+
+// What is said while the session is opened was said then, and isn't lost if the client has gone since.
+func TestEarlyAudio(t *testing.T) {
+	for _, takes := range []time.Duration{0, 3 * time.Second, 9 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			r := &rig{t: t, store: newMemory(), board: &board{}, ear: newEar(), line: newLine(), reason: make(chan *Reason, 1)}
+			p := Params{ID: "s1", UID: "u", Device: "d", SilenceTimeout: 2 * time.Minute}
+			r.session = New(p, r.line, []Decoder{&babbler{}}, r.ear, sluggish{r.store, takes}, r.board)
+			began := time.Now()
+			go func() { r.reason <- r.session.Run(t.Context()) }()
+			r.ear.murmur("early.")
+			r.audio(2 * time.Second)
+			close(r.line.in)
+			r.ended(ClientGone)
+			r.stored("early.")
+			said := began.Add(2 * time.Second)
+			if c := r.store.get("c1"); c.FinishedAt.Sub(said).Abs() > 300*time.Millisecond {
+				t.Errorf("opening takes %v: the word ends at %v, want %v", takes, c.FinishedAt, said)
+			}
 		})
 	}
 }
