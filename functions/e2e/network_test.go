@@ -1,0 +1,290 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/firestore"
+	"golang.org/x/sync/errgroup"
+
+	"earshot.dev/scripts/local/cable"
+	"earshot.dev/scripts/local/stack"
+	"earshot.dev/scripts/local/testspeech"
+	"earshot.dev/scripts/stream/client"
+	"earshot.dev/scripts/stream/source"
+)
+
+// What people say over a bad network.
+const (
+	fleetWords = 60
+	fleetPause = 20 // words, after which there is a pause
+)
+
+// packetDuration is that of the fleet's packets. Devices send 20 to 100 ms.
+const packetDuration = 100 * time.Millisecond
+
+// Two instances, and between them and 200 devices a network that cuts, hangs and is slow. Each word that was said is
+// stored once, in its place, by whichever instance.
+func TestBadNetwork(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a minute of both cores")
+	}
+	const devices = 200
+	f := muster(t, devices, cable.Faults{
+		Seed: 20261123, Cut: 6 * time.Second, Stall: 5 * time.Second, Hang: 2 * time.Second, Delay: 50 * time.Millisecond,
+	})
+	said := fleetSpeech()
+	f.each(func(ctx context.Context, uid string, c client.Config) error {
+		device := client.NewSession(c, func(client.Message) {})
+		ctx, leave := context.WithCancel(ctx)
+		var running sync.WaitGroup
+		defer running.Wait()
+		defer leave()
+		running.Go(func() { _ = device.Run(ctx) }) // what it couldn't bring shows in what is stored
+		for p, err := range client.Paced(ctx, packets(said)) {
+			if err != nil {
+				return err
+			}
+			device.Send(p.Data)
+		}
+		return poll(ctx, func() error {
+			if left := device.Unacknowledged(); left > 0 {
+				return fmt.Errorf("%s: %d packets are not acknowledged", uid, left)
+			}
+			return nil
+		})
+	})
+	t.Logf("seed 20261123: %v; %d devices, %d words each", f.cable.Figures(), devices, fleetWords)
+	want := numbers(1, fleetWords)
+	f.each(func(ctx context.Context, uid string, _ client.Config) error {
+		got, err := f.stored(ctx, uid)
+		if err == nil && !slices.Equal(got, texts(want)) {
+			err = fmt.Errorf("%s: stored %q", uid, got)
+		}
+		return err
+	})
+}
+
+// Omi's devices don't number their audio: a cut loses what was on the wire, and no more, and nothing comes twice.
+func TestBadNetworkWithoutNumbers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes half a minute")
+	}
+	const devices = 50
+	f := muster(t, devices, cable.Faults{Seed: 1123, Cut: 6 * time.Second})
+	f.each(func(ctx context.Context, _ string, c client.Config) error {
+		return f.speak(ctx, c, fleetSpeech())
+	})
+	figures := f.cable.Figures()
+	f.cable.Calm()
+	const last = fleetWords + 1
+	f.each(func(ctx context.Context, _ string, c client.Config) error {
+		return f.speak(ctx, c, slices.Concat(testspeech.Words(last), testspeech.Silence(time.Second)))
+	})
+	var lost atomic.Int64
+	f.each(func(ctx context.Context, uid string, _ client.Config) error {
+		var heard []string
+		err := poll(ctx, func() (err error) {
+			heard, err = f.stored(ctx, uid)
+			if err == nil && !slices.Contains(heard, testspeech.Text(last)) {
+				err = fmt.Errorf("%s: the last word isn't stored, only %q", uid, heard)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		whole := slices.DeleteFunc(slices.Clone(heard), func(word string) bool { return strings.HasSuffix(word, "?") })
+		expected := 0
+		for _, word := range texts(numbers(1, last)) {
+			if expected < len(whole) && whole[expected] == word {
+				expected++
+			}
+		}
+		if expected != len(whole) {
+			return fmt.Errorf("%s: stored %q, which has a word twice or out of its place", uid, heard)
+		}
+		lost.Add(int64(last - len(whole)))
+		return nil
+	})
+	t.Logf("seed 1123: %v; of %d words, %d were lost or broken", figures, devices*last, lost.Load())
+	if lost.Load() > 2*figures.Cuts {
+		t.Errorf("%d words are lost by %d cuts, want 2 each at most", lost.Load(), figures.Cuts)
+	}
+}
+
+// fleet are many devices, each of a user of its own, behind a cable to two instances of listen.
+type fleet struct {
+	t     *testing.T
+	size  int
+	stack *stack.Stack
+	cable *cable.Cable
+}
+
+func muster(t *testing.T, size int, faults cable.Faults) *fleet {
+	t.Helper()
+	s := start(t, stack.Options{})
+	if _, err := s.Listen.Start(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	c, err := cable.Lay(t.Context(), func() (string, error) {
+		url, err := s.Listen.URL()
+		return strings.TrimPrefix(url, "http://"), err
+	}, faults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	f := &fleet{t, size, s, c}
+	f.each(func(ctx context.Context, uid string, _ client.Config) error { return s.AddUser(ctx, uid) })
+	return f
+}
+
+// each does something for each user, at once.
+func (f *fleet) each(do func(ctx context.Context, uid string, c client.Config) error) {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(f.t.Context(), 4*time.Minute)
+	defer cancel()
+	group, ctx := errgroup.WithContext(ctx)
+	for n := range f.size {
+		uid := fmt.Sprintf("user%03d", n)
+		group.Go(func() error {
+			token, err := f.stack.UserToken(uid, time.Hour)
+			if err != nil {
+				return err
+			}
+			return do(ctx, uid, client.Config{
+				URL: "ws://" + f.cable.Addr() + "/v4/listen", Token: token, Device: "device",
+				Codec: source.PCM16, SampleRate: testspeech.Rate, Language: "en",
+			})
+		})
+	}
+	if err := group.Wait(); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// speak sends audio in real time, connects again when it is cut off, and goes on with what is said then.
+func (f *fleet) speak(ctx context.Context, c client.Config, pcm []int16) error {
+	device, err := f.dial(ctx, nil, c)
+	if err != nil {
+		return err
+	}
+	defer func() { device.Cut() }()
+	for p, err := range client.Paced(ctx, packets(pcm)) {
+		if err != nil {
+			return err
+		}
+		for device.Send(ctx, p.Data) != nil {
+			next, err := f.dial(ctx, device, c)
+			if err != nil {
+				return err
+			}
+			device = next
+		}
+	}
+	return nil
+}
+
+// dial connects again, after the connection before.
+func (f *fleet) dial(ctx context.Context, before *client.Client, c client.Config) (*client.Client, error) {
+	if before != nil {
+		before.Cut()
+	}
+	for {
+		device, err := client.Dial(ctx, c)
+		if err != nil && ctx.Err() == nil {
+			continue // cut before it was there
+		}
+		if err != nil {
+			return nil, err
+		}
+		go func() {
+			for err == nil {
+				_, err = device.Receive(ctx) // until it is cut
+			}
+		}()
+		return device, nil
+	}
+}
+
+// stored gives the user's words in the order of their conversations.
+func (f *fleet) stored(ctx context.Context, uid string) ([]string, error) {
+	user := f.stack.Firestore.Collection("users").Doc(uid)
+	conversations, err := user.Collection("conversations").OrderBy("created_at", firestore.Asc).Documents(ctx).GetAll()
+	if err != nil {
+		return nil, err
+	}
+	var words []string
+	for _, c := range conversations {
+		pages, err := c.Ref.Collection("pages").Documents(ctx).GetAll()
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range pages {
+			var page struct{ Segments []struct{ Text string } }
+			if err := p.DataTo(&page); err != nil {
+				return nil, err
+			}
+			for _, s := range page.Segments {
+				words = append(words, strings.Fields(s.Text)...)
+			}
+		}
+	}
+	return words, nil
+}
+
+// fleetSpeech is what everybody says: the words, with a pause now and then, and one at the end.
+func fleetSpeech() []int16 {
+	var pcm []int16
+	for part := range slices.Chunk(numbers(1, fleetWords), fleetPause) {
+		pcm = slices.Concat(pcm, testspeech.Words(part...), testspeech.Silence(700*time.Millisecond))
+	}
+	return pcm
+}
+
+// packets cuts samples to packets.
+func packets(pcm []int16) func(yield func(source.Packet, error) bool) {
+	return func(yield func(source.Packet, error) bool) {
+		for p := range slices.Chunk(testspeech.Bytes(pcm), int(testspeech.Rate*2*packetDuration/time.Second)) {
+			if !yield(source.Packet{Data: p, Duration: packetDuration}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func texts(ns []uint32) []string {
+	words := make([]string, len(ns))
+	for i, n := range ns {
+		words[i] = testspeech.Text(n)
+	}
+	return words
+}
+
+// poll waits until a condition holds, and gives what was wrong when ctx ended.
+func poll(ctx context.Context, condition func() error) error {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := condition()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
