@@ -87,7 +87,8 @@ func (e *taker) serve(r *http.Request, conn *websocket.Conn) error {
 	}
 	err := errors.Join(
 		say(r, conn, `[{"id":"s","text":"Hello."}]`),
-		say(r, conn, `{"type":"memory_processing_started","memory":{"id":"c"}}`))
+		say(r, conn, `{"type":"memory_processing_started","memory":{"id":"c"}}`),
+		say(r, conn, `{"type":"memory_created","memory":{"id":"c"}}`))
 	if err != nil {
 		return err
 	}
@@ -100,7 +101,7 @@ func (e *taker) serve(r *http.Request, conn *websocket.Conn) error {
 
 func TestStreamSendsAllAndEndsTheConversation(t *testing.T) {
 	e := &taker{}
-	o := options{File: raw(t), URL: listen(t, e.serve), Token: "t", Rate: 16000, End: true, Realtime: true, Linger: 5 * time.Second}
+	o := options{File: raw(t), URL: listen(t, e.serve), Token: "t", Rate: 16000, End: true, Realtime: true, Linger: time.Minute}
 	began := time.Now()
 	said, err := stream(t, t.Context(), o)
 	if err != nil {
@@ -137,7 +138,7 @@ func TestStreamThatIsInterruptedEndsInOrder(t *testing.T) {
 	e := &taker{}
 	enough := make(chan struct{})
 	time.AfterFunc(100*time.Millisecond, func() { close(enough) })
-	o := options{File: silence(t, 3_200_000), URL: listen(t, e.serve), Token: "t", Rate: 16000, End: true, Realtime: true, Linger: 5 * time.Second, enough: enough}
+	o := options{File: silence(t, 3_200_000), URL: listen(t, e.serve), Token: "t", Rate: 16000, End: true, Realtime: true, Linger: time.Minute, enough: enough}
 	if said, err := stream(t, t.Context(), o); err != nil || !strings.Contains(said, "Hello.") {
 		t.Errorf("shown %q, error %v; want the last words", said, err)
 	}
