@@ -47,7 +47,7 @@ func TestBadNetwork(t *testing.T) {
 		defer running.Wait()
 		defer leave()
 		running.Go(func() { _ = device.Run(ctx) }) // what it couldn't bring shows in what is stored
-		for p, err := range client.Paced(ctx, packets(said)) {
+		for p, err := range client.Paced(ctx, packets(said, packetDuration)) {
 			if err != nil {
 				return err
 			}
@@ -181,7 +181,7 @@ func (f *fleet) speak(ctx context.Context, c client.Config, pcm []int16) error {
 		return err
 	}
 	defer func() { device.Cut() }()
-	for p, err := range client.Paced(ctx, packets(pcm)) {
+	for p, err := range client.Paced(ctx, packets(pcm, packetDuration)) {
 		if err != nil {
 			return err
 		}
@@ -251,17 +251,6 @@ func fleetSpeech() []int16 {
 		pcm = slices.Concat(pcm, testspeech.Words(part...), testspeech.Silence(700*time.Millisecond))
 	}
 	return pcm
-}
-
-// packets cuts samples to packets.
-func packets(pcm []int16) func(yield func(source.Packet, error) bool) {
-	return func(yield func(source.Packet, error) bool) {
-		for p := range slices.Chunk(testspeech.Bytes(pcm), int(testspeech.Rate*2*packetDuration/time.Second)) {
-			if !yield(source.Packet{Data: p, Duration: packetDuration}, nil) {
-				return
-			}
-		}
-	}
 }
 
 func texts(ns []uint32) []string {

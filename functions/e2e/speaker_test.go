@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/url"
 	"os"
 	"slices"
@@ -183,18 +184,25 @@ func (s *speaker) pause(d time.Duration) {
 	}
 }
 
-// play sends samples in real time, in packets of 20 ms.
+// play sends samples in real time.
 func (s *speaker) play(pcm []int16) error {
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	packets := func(yield func(source.Packet, error) bool) {
-		for packet := range slices.Chunk(testspeech.Bytes(pcm), testspeech.Rate/50*2) {
-			if !yield(source.Packet{Data: packet, Duration: 20 * time.Millisecond}, nil) {
+	return s.client.Stream(ctx, packets(pcm, shortPacket), true)
+}
+
+// shortPacket is how much devices of Omi's send at a time.
+const shortPacket = 20 * time.Millisecond
+
+// packets cuts samples to packets that last so long.
+func packets(pcm []int16, each time.Duration) iter.Seq2[source.Packet, error] {
+	return func(yield func(source.Packet, error) bool) {
+		for p := range slices.Chunk(testspeech.Bytes(pcm), int(testspeech.Rate*2*each/time.Second)) {
+			if !yield(source.Packet{Data: p, Duration: each}, nil) {
 				return
 			}
 		}
 	}
-	return s.client.Stream(ctx, packets, true)
 }
 
 // sees waits until exactly these words are shown.

@@ -100,6 +100,13 @@ func (t *Transcript) Name(ids []string, personID string, isUser bool) (change Ch
 	return change, others
 }
 
+// Has reports whether a segment is at hand: in the open page, or in one that was closed since the last Saved.
+func (t *Transcript) Has(id string) bool {
+	return slices.ContainsFunc(append(t.closedSegments(), t.open.Segments), func(segments []Segment) bool {
+		return slices.ContainsFunc(segments, func(s Segment) bool { return s.ID == id })
+	})
+}
+
 func (t *Transcript) closedSegments() [][]Segment {
 	var all [][]Segment
 	for _, p := range t.closed {

@@ -67,15 +67,37 @@ func (a *acked) news() bool { return a.next.Sequence > a.stored.Sequence }
 // open reports whether there is a conversation for words to go to.
 func (d *draft) open() bool { return d.stored.ID != "" }
 
-// begin takes the conversation that the session was attached to, and gives the words that waited for it.
+// begin takes the conversation that the session was attached to, and gives the words that waited for it. Those that were
+// shown before, in segments that are now part of others, aren't shown twice.
 func (d *draft) begin(stored conversation.Conversation, last transcript.Page) transcript.Change {
+	var shown []string
+	if d.stored.ID == stored.ID {
+		shown = d.shown()
+	}
 	d.stored = stored
 	d.transcript = transcript.Resume(last)
 	d.sending, d.sent = 0, nil
 	d.notes.merge(stored)
 	d.acked.stored = stored.Acked
 	d.acked.move(stored.Acked)
-	return d.transcript.Add(d.segments()...)
+	change := d.transcript.Add(d.segments()...)
+	for _, id := range shown {
+		if !d.transcript.Has(id) {
+			change.Deleted = append(change.Deleted, id)
+		}
+	}
+	return change
+}
+
+// shown are the segments that the client has seen and that are not stored.
+func (d *draft) shown() []string {
+	var ids []string
+	for _, u := range d.unsaved {
+		if d.open() && d.transcript.Has(u.id) {
+			ids = append(ids, u.id)
+		}
+	}
+	return ids
 }
 
 // leave forgets the conversation; what is unsaved waits for the next one.

@@ -50,11 +50,8 @@ func (s *scribe) suggested(segments []transcript.Segment, provider string) {
 	us := make([]utterance, 0, len(segments))
 	for _, seg := range segments {
 		u := utterance{
-			id: seg.ID, text: seg.Text, speaker: seg.Speaker, isUser: seg.IsUser, person: seg.PersonID,
+			id: s.idOf(seg), text: seg.Text, speaker: seg.Speaker, isUser: seg.IsUser, person: seg.PersonID,
 			provider: provider, start: earlier(s.began.Add(seg.Start), now), end: earlier(s.began.Add(seg.End), now),
-		}
-		if uuid.Validate(u.id) != nil {
-			u.id = uuid.NewString()
 		}
 		if slices.Contains(s.suggestions, u.id) {
 			continue // a repeat
@@ -66,6 +63,19 @@ func (s *scribe) suggested(segments []transcript.Segment, provider string) {
 		us = append(us, u)
 	}
 	s.take(us)
+}
+
+// idOf is the id of a suggested segment: the client's own where that is a UUID, else one that is made of it, so that a
+// repeat shows. What has none is never a repeat.
+func (s *scribe) idOf(seg transcript.Segment) string {
+	switch {
+	case seg.ID == "":
+		return uuid.NewString()
+	case uuid.Validate(seg.ID) != nil:
+		return uuid.NewSHA1(uuid.Nil, []byte(s.params.ID+"/"+seg.ID)).String()
+	default:
+		return seg.ID
+	}
 }
 
 // maxSuggestions is how many ids of suggested segments are known for the next one not to be taken twice.

@@ -1,0 +1,238 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"earshot.dev/scripts/local/stack"
+	"earshot.dev/scripts/local/testspeech"
+	"earshot.dev/shared/usage"
+)
+
+const transcripts = "../listen/wire/testdata"
+
+// What is said on the wire is what the transcripts say, whose README.md explains them.
+func TestWire(t *testing.T) {
+	t.Parallel()
+	s := start(t, stack.Options{Race: true})
+	files, err := filepath.Glob(transcripts + "/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d transcripts: %v", len(files), err)
+	}
+	t.Run("all", func(t *testing.T) { // the system is there until each is done
+		for _, file := range files {
+			name := strings.TrimSuffix(filepath.Base(file), ".txt")
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				replay(t, s, file, "wire-"+name)
+			})
+		}
+	})
+}
+
+func replay(t *testing.T, s *stack.Stack, file, uid string) {
+	t.Helper()
+	if err := s.AddUser(t.Context(), uid); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &player{t: t, stack: s, uid: uid, tokens: tokens(t, s, uid)}
+	lines := strings.Split(string(text), "\n")
+	for i := 0; i < len(lines); i++ {
+		line := lines[i]
+		p.at = fmt.Sprintf("%s:%d: %s", filepath.Base(file), i+1, line)
+		if target, ok := strings.CutPrefix(line, "GET "); ok {
+			var header []string
+			for i++; i < len(lines) && lines[i] != ""; i++ {
+				header = append(header, lines[i])
+			}
+			p.connect(target, header)
+			continue
+		}
+		if line != "" && !strings.HasPrefix(line, "#") {
+			p.play(line)
+		}
+	}
+	for _, c := range p.connections {
+		c.nothingMore()
+	}
+}
+
+// tokens are what stands for {token} and the like.
+func tokens(t *testing.T, s *stack.Stack, uid string) *strings.Replacer {
+	t.Helper()
+	impostor, err := s.Users.Impostor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err1 := s.UserToken(uid, time.Hour)
+	expired, err2 := s.UserToken(uid, -time.Hour)
+	nobody, err3 := s.UserToken("nobody", time.Hour)
+	forged, err4 := impostor.UserToken(uid, s.Project, time.Hour)
+	for _, err := range []error{err1, err2, err3, err4} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return strings.NewReplacer("{token}", good, "{expired}", expired, "{nobody}", nobody, "{forged}", forged)
+}
+
+// player plays the client's lines of a transcript, and holds the server to its own.
+type player struct {
+	t           *testing.T
+	stack       *stack.Stack
+	uid         string
+	tokens      *strings.Replacer
+	at          string        // the line that is played
+	connections []*connection // the last is meant, where none is named
+	ids         []string      // #1 is the first
+	sent        [][]byte      // numbered frames
+}
+
+var (
+	spoken   = regexp.MustCompile(`^words (\d+) to (\d+)(?: on channel (\d+))?$`)
+	quiet    = regexp.MustCompile(`^silence (\S+)$`)
+	repeated = regexp.MustCompile(`^frames (\d+) to (\d+) again$`)
+	leftOut  = regexp.MustCompile(`^leave out (\d+) frames$`)
+	octets   = regexp.MustCompile(`^bytes ([0-9a-f]+|\d+ of zero)$`)
+	used     = regexp.MustCompile(`^given (\d+) s of speech this month$`)
+)
+
+func (p *player) play(line string) {
+	p.t.Helper()
+	if m := used.FindStringSubmatch(line); m != nil {
+		p.given(number(m[1]))
+		return
+	}
+	c := p.connections[len(p.connections)-1]
+	if rest, ok := strings.CutPrefix(line, "before "); ok {
+		c, line = p.connections[len(p.connections)-2], rest
+	}
+	switch verb, what, _ := strings.Cut(line, " "); verb {
+	case "<":
+		c.expect(what)
+	case ">":
+		p.say(c, what)
+	case "cut":
+		c.cut()
+	default:
+		p.t.Fatalf("%s: what is that?", p.at)
+	}
+}
+
+func (p *player) say(c *connection, what string) {
+	p.t.Helper()
+	if m := spoken.FindStringSubmatch(what); m != nil {
+		channel, _ := strconv.Atoi(m[3]) // none: 0
+		p.audio(c, byte(channel), testspeech.Words(numbers(uint32(number(m[1])), uint32(number(m[2])))...))
+	} else if m := quiet.FindStringSubmatch(what); m != nil {
+		d, err := time.ParseDuration(m[1])
+		if err != nil {
+			p.t.Fatalf("%s: %v", p.at, err)
+		}
+		p.audio(c, 1, testspeech.Silence(d))
+	} else if m := repeated.FindStringSubmatch(what); m != nil {
+		from, through := number(m[1]), number(m[2])
+		if from < 1 || through > len(p.sent) {
+			p.t.Fatalf("%s: %d frames were sent", p.at, len(p.sent))
+		}
+		for _, frame := range p.sent[from-1 : through] {
+			c.send(frame)
+		}
+	} else if m := leftOut.FindStringSubmatch(what); m != nil {
+		p.sent = append(p.sent, make([][]byte, number(m[1]))...)
+	} else if m := octets.FindStringSubmatch(what); m != nil {
+		c.send(frameOf(m[1]))
+	} else if what == "close" {
+		c.close()
+	} else {
+		c.text(p.tokens.Replace(p.real(what)))
+	}
+}
+
+// audio sends samples in real time, each frame as the query asks for.
+func (p *player) audio(c *connection, channel byte, pcm []int16) {
+	p.t.Helper()
+	c.paced(packets(pcm, shortPacket), func(packet []byte) []byte {
+		if c.query.Get("channels") == "2" {
+			packet = append([]byte{channel}, packet...)
+		}
+		if c.query.Get("ack") == "1" {
+			packet = numbered(len(p.sent)+1, packet)
+			p.sent = append(p.sent, packet)
+		}
+		return packet
+	})
+}
+
+// given is what a user has used before.
+func (p *player) given(seconds int) {
+	p.t.Helper()
+	month := p.stack.Firestore.Collection("users").Doc(p.uid).Collection("usage").Doc("m" + usage.Month(time.Now()))
+	if _, err := month.Set(p.t.Context(), map[string]any{"speech_ms": seconds * 1000}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+var (
+	uuids  = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+	times  = regexp.MustCompile(`"\d{4}-\d\d-\d\dT[0-9:.]+Z"`)
+	offset = regexp.MustCompile(`"(start|end)":[0-9.]+`)
+	named  = regexp.MustCompile(`#\d+`)
+)
+
+// normal is a message as a transcript has it: an id is told by when it was first seen, and no clock is told.
+func (p *player) normal(message string) string {
+	message = offset.ReplaceAllString(times.ReplaceAllString(message, `"TIME"`), `"$1":…`)
+	return uuids.ReplaceAllStringFunc(message, func(id string) string {
+		for i, known := range p.ids {
+			if known == id {
+				return fmt.Sprintf("#%d", i+1)
+			}
+		}
+		p.ids = append(p.ids, id)
+		return fmt.Sprintf("#%d", len(p.ids))
+	})
+}
+
+// real is the opposite, as to ids.
+func (p *player) real(line string) string {
+	return named.ReplaceAllStringFunc(line, func(name string) string {
+		n := number(name[1:])
+		if n > len(p.ids) {
+			p.t.Fatalf("%s: there is no %s yet", p.at, name)
+		}
+		return p.ids[n-1]
+	})
+}
+
+// sequence is what an audio_ack acknowledges; 0: it is another message.
+func sequence(message string) (n int) {
+	var m struct {
+		Type     string
+		Sequence int
+	}
+	if err := json.Unmarshal([]byte(message), &m); err != nil || m.Type != "audio_ack" {
+		return 0
+	}
+	return m.Sequence
+}
+
+// number reads what a regular expression has found to be one.
+func number(digits string) int {
+	n, err := strconv.Atoi(digits)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
