@@ -1,0 +1,381 @@
+package session
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"earshot.dev/functions/listen/audio"
+	"earshot.dev/functions/listen/stt"
+	"earshot.dev/functions/listen/vad"
+	"earshot.dev/functions/listen/wire"
+	"earshot.dev/scripts/stream/source"
+)
+
+// BenchmarkFrame is what one Opus packet of 20 ms costs, in each part of its way and in all: bare is the WebSocket library
+// alone, which reads it and throws it away; session is from the socket to the recogniser, which costs nothing here but
+// gives a result for each piece. Both are read from real sockets, from somebody who only writes bytes that are ready.
+func BenchmarkFrame(b *testing.B) {
+	packets := recording(b)
+	b.Run("bare", func(b *testing.B) {
+		taken := make(chan struct{})
+		p := serve(b, func(ctx context.Context, conn *websocket.Conn) {
+			for range b.N {
+				if _, _, err := conn.Read(ctx); err != nil {
+					b.Error(err)
+				}
+			}
+			close(taken)
+			_, _, _ = conn.Read(ctx) // until the other side is gone
+		})
+		b.ResetTimer()
+		p.send(packets, b.N)
+		<-taken
+		b.StopTimer()
+		p.close()
+	})
+	b.Run("decode", func(b *testing.B) {
+		decoder := opus(b)
+		var pcm []int16
+		for i := 0; b.Loop(); i++ {
+			var err error
+			if pcm, err = decoder.Decode(pcm[:0], packets[i%len(packets)]); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("vad", func(b *testing.B) {
+		speech, gate := decoded(b, packets), vad.NewGate()
+		for i := 0; b.Loop(); i++ {
+			gate.Feed(speech[i%len(speech)], func(vad.Chunk) {})
+		}
+	})
+	b.Run("relay", func(b *testing.B) {
+		stream := &free{results: make(chan stt.Result, 1)}
+		piece := make([]byte, 2*batch)
+		for i := 0; b.Loop(); i++ {
+			if i%5 > 0 {
+				continue // five packets go at once
+			}
+			if err := stream.Send(b.Context(), piece); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := stream.Recv(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("session", func(b *testing.B) {
+		decoder := &counted{Decoder: opus(b), left: b.N, taken: make(chan struct{})}
+		p := converse(b, decoder)
+		b.ReportAllocs()
+		b.ResetTimer()
+		p.send(packets, b.N)
+		<-decoder.taken
+		b.StopTimer()
+		p.close()
+	})
+}
+
+// BenchmarkMemory is what a session holds, of heap and stacks, beside a bare WebSocket: idle as it is while nobody has
+// spoken, active after 3 s of speech. The Opus decoder has 120 KB of scratch memory of its own.
+func BenchmarkMemory(b *testing.B) {
+	packets := recording(b)[:150]
+	b.Run("bare", func(b *testing.B) {
+		hold(b, nil, func(*counted) *peer {
+			return serve(b, func(ctx context.Context, conn *websocket.Conn) { _, _, _ = conn.Read(ctx) }) // until it is cut
+		})
+	})
+	for _, tt := range []struct {
+		codec   audio.Codec
+		packets [][]byte
+	}{{audio.PCM16, octets(decoded(b, packets))}, {audio.OpusFS320, packets}} {
+		for name, spoken := range map[string][][]byte{"idle": nil, "active": tt.packets} {
+			b.Run(name+"/"+string(tt.codec), func(b *testing.B) {
+				hold(b, spoken, func(d *counted) *peer {
+					var err error
+					if d.Decoder, err = audio.NewDecoder(tt.codec, sampleRate); err != nil {
+						b.Fatal(err)
+					}
+					return converse(b, d)
+				})
+			})
+		}
+	}
+}
+
+// hold opens sessions, sends the packets to each, and reports what one takes.
+func hold(b *testing.B, packets [][]byte, open func(*counted) *peer) {
+	b.Helper()
+	const sessions = 200
+	for b.Loop() {
+		before := held()
+		var peers []*peer
+		for range sessions {
+			d := &counted{left: len(packets), taken: make(chan struct{})}
+			p := open(d)
+			if len(packets) > 0 {
+				p.send(packets, len(packets))
+				<-d.taken
+			}
+			peers = append(peers, p)
+		}
+		b.ReportMetric(float64(held()-before)/sessions, "B/session")
+		for _, p := range peers {
+			p.close()
+		}
+	}
+}
+
+// held is what is in use, of heap and stacks, in bytes.
+func held() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc + m.StackInuse
+}
+
+// converse has a session at the other end of a connection, and waits until it is ready.
+func converse(b *testing.B, decoder Decoder) *peer {
+	b.Helper()
+	p := serve(b, func(ctx context.Context, conn *websocket.Conn) {
+		New(Params{
+			ID: "s", UID: "u", Device: "d", Language: "en", SilenceTimeout: time.Hour,
+		}, wire.NewSocket(conn, 1<<16), []Decoder{decoder}, &free{results: make(chan stt.Result, 64)}, newMemory(), &board{}).Run(ctx)
+	})
+	for b.Context().Err() == nil {
+		size, err := p.answers.ReadByte() // of a text frame without a mask comes after its first byte
+		if err != nil {
+			b.Fatal(err)
+		}
+		if size != 0x81 {
+			continue
+		}
+		size, err = p.answers.ReadByte()
+		if err != nil {
+			b.Fatal(err)
+		}
+		message := make([]byte, size)
+		if _, err := io.ReadFull(p.answers, message); err != nil {
+			b.Fatal(err)
+		}
+		if strings.Contains(string(message), wire.Ready) {
+			break
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, p.answers) }() // until it is closed
+	return p
+}
+
+// peer is the client's side of a WebSocket, which costs as little as can be.
+type peer struct {
+	b       *testing.B
+	conn    net.Conn
+	answers *bufio.Reader
+	over    chan struct{} // closed when the server's side is
+	stop    func()
+}
+
+func serve(b *testing.B, visit func(context.Context, *websocket.Conn)) *peer {
+	b.Helper()
+	p := &peer{b: b, over: make(chan struct{})}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(p.over)
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		visit(r.Context(), conn)
+		_ = conn.CloseNow() // the other side is gone
+	}))
+	p.stop = server.Close
+	var err error
+	if p.conn, err = net.Dial("tcp", server.Listener.Addr().String()); err != nil {
+		b.Fatal(err)
+	}
+	_, err = io.WriteString(p.conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+	if err != nil {
+		b.Fatal(err)
+	}
+	p.answers = bufio.NewReaderSize(p.conn, 512)
+	for line := ""; line != "\r\n"; {
+		if line, err = p.answers.ReadString('\n'); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return p
+}
+
+// send writes n binary frames, each by itself, as a device does that has one packet at a time.
+func (p *peer) send(packets [][]byte, n int) {
+	frames := make([][]byte, len(packets))
+	for i, packet := range packets {
+		frames[i] = masked(packet)
+	}
+	for i := range n {
+		if _, err := p.conn.Write(frames[i%len(frames)]); err != nil {
+			p.b.Error(err)
+			return
+		}
+	}
+}
+
+func (p *peer) close() {
+	_ = p.conn.Close() // nothing more is expected of it
+	<-p.over
+	p.stop()
+}
+
+// masked is a binary frame of a client (RFC 6455 section 5.2). Its mask is not zero, which would be no work.
+func masked(packet []byte) []byte {
+	mask := [4]byte{1, 2, 3, 4}
+	frame := []byte{0x82, 0x80 | 126}
+	if len(packet) < 126 {
+		frame[1] = 0x80 | byte(len(packet))
+	} else {
+		frame = binary.BigEndian.AppendUint16(frame, uint16(len(packet))) //nolint:gosec // an Opus packet is short
+	}
+	frame = append(frame, mask[:]...)
+	for i, octet := range packet {
+		frame = append(frame, octet^mask[i%len(mask)])
+	}
+	return frame
+}
+
+// counted tells when a number of packets have been taken in.
+type counted struct {
+	Decoder
+	left  int
+	taken chan struct{}
+}
+
+func (c *counted) Decode(dst []int16, packet []byte) ([]int16, error) {
+	if c.left--; c.left == 0 {
+		close(c.taken)
+	}
+	return c.Decoder.Decode(dst, packet)
+}
+
+// free is a recogniser that costs next to nothing. It answers each piece of audio with a word, and every thirtieth is
+// final.
+type free struct {
+	mu      sync.Mutex
+	sent    time.Duration
+	final   time.Duration
+	pieces  int
+	closed  bool
+	results chan stt.Result
+}
+
+func (*free) Name() string                                            { return "free" }
+func (*free) Supports(string) bool                                    { return true }
+func (*free) Close() error                                            { return nil }
+func (f *free) Open(context.Context, stt.Options) (stt.Stream, error) { return f, nil }
+func (f *free) Send(_ context.Context, pcm []byte) error              { return f.answer(len(pcm), false) }
+func (f *free) Finalize(context.Context) error                        { return f.answer(0, true) }
+
+func (f *free) answer(size int, flushed bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sent += duration(int64(size / 2))
+	f.pieces++
+	r := stt.Result{Start: f.final, End: f.sent, Final: flushed || f.pieces%30 == 0, Flushed: flushed}
+	r.Words = []stt.Word{{Text: "word", Start: f.final, End: f.sent}}
+	select {
+	case f.results <- r:
+		if r.Final {
+			f.final = f.sent
+		}
+	default: // nobody has time for it; the next one says the same
+	}
+	return nil
+}
+
+func (f *free) CloseSend(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.closed {
+		f.closed = true
+		close(f.results)
+	}
+	return nil
+}
+
+func (f *free) Recv(ctx context.Context) (stt.Result, error) {
+	select {
+	case r, ok := <-f.results:
+		if !ok {
+			return r, io.EOF
+		}
+		return r, nil
+	case <-ctx.Done():
+		return stt.Result{}, ctx.Err()
+	}
+}
+
+// recording is a few seconds of speech, in Opus packets of 20 ms.
+func recording(b *testing.B) [][]byte {
+	b.Helper()
+	audio, err := source.Open(b.Context(), "../audio/testdata/silk20.opus", source.Wish{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer audio.Close()
+	var packets [][]byte
+	for p, err := range audio.Packets {
+		if err != nil {
+			b.Fatal(err)
+		}
+		packets = append(packets, p.Data)
+	}
+	for len(packets) < 150 {
+		packets = append(packets, packets...)
+	}
+	return packets
+}
+
+func opus(b *testing.B) *audio.Decoder {
+	b.Helper()
+	d, err := audio.NewDecoder(audio.OpusFS320, sampleRate)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return d
+}
+
+func decoded(b *testing.B, packets [][]byte) [][]int16 {
+	b.Helper()
+	decoder := opus(b)
+	pcm := make([][]int16, len(packets))
+	for i, packet := range packets {
+		var err error
+		if pcm[i], err = decoder.Decode(nil, packet); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return pcm
+}
+
+// octets are samples as they are sent.
+func octets(pcm [][]int16) [][]byte {
+	packets := make([][]byte, len(pcm))
+	for i, samples := range pcm {
+		for _, s := range samples {
+			packets[i] = binary.LittleEndian.AppendUint16(packets[i], uint16(s)) //nolint:gosec // its bits are meant
+		}
+	}
+	return packets
+}
