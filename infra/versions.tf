@@ -20,12 +20,17 @@ terraform {
   }
 }
 
+# Some APIs (keys, sign-in) want to know whose quota it is where somebody applies with credentials of their own.
 provider "google" {
-  project = var.project_id
-  region  = var.region
+  project               = var.project_id
+  region                = var.region
+  billing_project       = var.project_id
+  user_project_override = true
 }
 
 provider "google-beta" {
-  project = var.project_id
-  region  = var.region
+  project               = var.project_id
+  region                = var.region
+  billing_project       = var.project_id
+  user_project_override = true
 }

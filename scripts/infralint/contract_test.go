@@ -17,10 +17,6 @@ type system struct {
 	values  string // terraform.tfvars.example
 }
 
-// awaited are services that are set up ahead of their functions. What is set up for one is looked at from the day on
-// that its function is there.
-var awaited = []string{"conversations"}
-
 func load(root fs.FS) (system, error) {
 	var s system
 	var err error
@@ -37,16 +33,6 @@ func load(root fs.FS) (system, error) {
 	values, err := fs.ReadFile(root, "infra/terraform.tfvars.example")
 	s.runbook, s.values = string(runbook), string(values)
 	return s, err
-}
-
-// waits says whether a resource is for a service whose function is awaited.
-func (s system) waits(b block) bool {
-	return slices.Contains(awaited, b.service()) && !slices.Contains(s.code.functions(), b.service())
-}
-
-// resources are those of a type that are not for an awaited service.
-func (s system) resources(kind string) []block {
-	return slices.DeleteFunc(s.module.of(kind), s.waits)
 }
 
 // A rule says what is wrong.

@@ -17,12 +17,12 @@ func checkIndexes(s system) []string {
 			want[index] = true
 		}
 	}
-	for _, b := range s.resources("google_firestore_field") {
+	for _, b := range s.module.of("google_firestore_field") {
 		for _, index := range b.all("index_config", "indexes") {
 			got[strings.Join([]string{b.value("collection"), index.value("query_scope"), b.value("field"), index.value("order")}, " ")] = true
 		}
 	}
-	for _, b := range s.resources("google_firestore_index") {
+	for _, b := range s.module.of("google_firestore_index") {
 		scope := b.value("query_scope")
 		if scope == "" {
 			scope = "COLLECTION"
@@ -88,7 +88,7 @@ func checkTimeToLive(s system) []string {
 			return true
 		})
 	}
-	for _, b := range s.resources("google_firestore_field") {
+	for _, b := range s.module.of("google_firestore_field") {
 		if len(b.all("ttl_config")) > 0 {
 			got[b.value("collection")+" "+b.value("field")] = true
 		}

@@ -30,7 +30,7 @@ func checkGrants(s system) []string {
 		maps.Copy(want, s.wantedGrants(function))
 	}
 	for _, b := range s.module.blocks {
-		if b.Type != "resource" || !strings.Contains(b.Labels[0], "_iam_") || s.waits(b) {
+		if b.Type != "resource" || !strings.Contains(b.Labels[0], "_iam_") {
 			continue
 		}
 		target, known := targets[b.Labels[0]]

@@ -106,24 +106,17 @@ func TestEachRuleIsTried(t *testing.T) {
 	}
 }
 
-// A function without a service is found, and one that is awaited is looked at from the day on that it is there.
+// A function without a service is found.
 func TestNewFunction(t *testing.T) {
 	tree := checkout(t)
-	for _, name := range []string{"replay", "conversations"} {
-		main := strings.NewReplacer("shared/publisher", "shared/conversation")
-		tree["functions/"+name+"/config.go"] = tree["functions/sweep/config.go"]
-		tree["functions/"+name+"/main.go"] = &fstest.MapFile{Data: []byte(main.Replace(string(tree["functions/sweep/main.go"].Data)))}
-	}
+	tree["functions/replay/config.go"] = tree["functions/sweep/config.go"]
+	tree["functions/replay/main.go"] = tree["functions/sweep/main.go"]
 	s, err := load(tree)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Join(checkServices(s), "\n"); !strings.Contains(got, "needs the service replay") {
 		t.Errorf("got %q, want that replay has no service", got)
-	}
-	// Sweep's config asks for other things than the service of conversations sets.
-	if got := strings.Join(checkEnvironment(s), "\n"); !strings.Contains(got, "conversations: doesn't set PUSH_AUDIENCE") {
-		t.Errorf("got %q, want that conversations is looked at", got)
 	}
 }
 

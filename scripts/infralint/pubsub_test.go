@@ -15,7 +15,7 @@ func checkTopics(s system) []string {
 		want[topic] = true
 	}
 	got := map[string]bool{}
-	for _, b := range s.resources("google_pubsub_topic") {
+	for _, b := range s.module.of("google_pubsub_topic") {
 		got[b.value("name")] = true
 	}
 	return differ("the topic", want, got)
@@ -30,7 +30,7 @@ func checkSubscriptions(s system) []string {
 		}
 	}
 	var found []string
-	for _, b := range s.resources("google_pubsub_subscription") {
+	for _, b := range s.module.of("google_pubsub_subscription") {
 		topic, _ := s.module.find("google_pubsub_topic", resource(b.value("topic"), "google_pubsub_topic"))
 		if topic.Block == nil {
 			found = append(found, fmt.Sprintf("%s: is of no topic", b))
@@ -71,7 +71,7 @@ func (s system) checkSubscription(b block) []string {
 // A caller says for whom its token is, and whose it is; the service takes that and nothing else.
 func checkPushes(s system) []string {
 	var found []string
-	callers := append(s.resources("google_pubsub_subscription"), s.resources("google_cloud_scheduler_job")...)
+	callers := append(s.module.of("google_pubsub_subscription"), s.module.of("google_cloud_scheduler_job")...)
 	for _, b := range callers {
 		within, target := "push_config", b.at("push_config.push_endpoint")
 		if b.Labels[0] == "google_cloud_scheduler_job" {

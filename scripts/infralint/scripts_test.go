@@ -2,9 +2,11 @@ package infralint
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -40,8 +42,9 @@ func newSandbox(t *testing.T, answers ...string) sandbox {
 		s.write(t, name, string(text), 0o755)
 	}
 	s.write(t, "scripts/images", fake, 0o755)
-	s.write(t, "functions/usage/config.go", "", 0o600)
-	s.write(t, "functions/listen/config.go", "", 0o600)
+	for _, service := range releaseOrder {
+		s.write(t, "functions/"+service+"/config.go", "", 0o600)
+	}
 	s.write(t, "infra/terraform.tfvars", "project_id  = \"p1\"\nregion = \"r1\"\nalert_email = \"a@example.com\"\n", 0o600)
 	s.write(t, "answers", strings.Join(answers, "\n")+"\n", 0o600)
 	s.write(t, "calls", "", 0o600)
@@ -238,38 +241,61 @@ func TestDeployFindsWhatIsMissing(t *testing.T) {
 	}
 }
 
-const serving = "gcloud run services describe listen --region=r1 --flatten|0|0,l2,candidate,https://candidate---l\\n100,l1,,\\n\n" +
-	"gcloud run services describe usage --region=r1 --flatten|0|100,u1,,\\n\n" +
-	"gcloud run services describe listen --region=r1 --format|0|https://l\\n"
+// releaseOrder is that of the traffic: who takes events comes before who makes them.
+var releaseOrder = []string{"integrations", "usage", "finalize", "conversations", "sweep", "listen"}
+
+func serving() string {
+	answers := []string{
+		"gcloud run services describe listen --region=r1 --flatten|0|0,l2,candidate,https://candidate---l\\n100,listen1,,\\n",
+		"gcloud run services describe listen --region=r1 --format|0|https://l\\n",
+	}
+	for _, service := range releaseOrder[:len(releaseOrder)-1] {
+		answers = append(answers, fmt.Sprintf("gcloud run services describe %s --region=r1 --flatten|0|100,%[1]s1,,\\n", service))
+	}
+	return strings.Join(answers, "\n")
+}
+
+// Each function has its place in a release.
+func TestReleaseOrder(t *testing.T) {
+	s, err := load(os.DirFS("../.."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := os.ReadFile("../release")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list := "services=(" + strings.Join(releaseOrder, " ") + ")"; !strings.Contains(string(script), list) {
+		t.Errorf("scripts/release doesn't have %s", list)
+	}
+	if got := slices.Sorted(slices.Values(releaseOrder)); !slices.Equal(got, s.code.functions()) {
+		t.Errorf("released are %q, and the functions are %q", got, s.code.functions())
+	}
+}
 
 func TestRelease(t *testing.T) {
-	back := []string{
-		"gcloud run services update-traffic usage --region=r1 --quiet --to-revisions=u1=100",
-		"gcloud run services update-traffic listen --region=r1 --quiet --to-revisions=l1=100",
+	var deployed, forth, back []string
+	for _, service := range releaseOrder {
+		deployed = append(deployed, fmt.Sprintf("gcloud run deploy %s --region=r1 --image=h/r/%[1]s:v1 --no-traffic --tag=candidate", service))
+		forth = append(forth, fmt.Sprintf("gcloud run services update-traffic %s --region=r1 --to-latest", service))
+		back = append(back, fmt.Sprintf("gcloud run services update-traffic %s --region=r1 --quiet --to-revisions=%[1]s1=100", service))
 	}
-	forth := []string{
-		"gcloud run services update-traffic usage --region=r1 --to-latest",
-		"gcloud run services update-traffic listen --region=r1 --to-latest",
-	}
+	slices.Reverse(back)
 	for _, tt := range []struct {
 		name, answer, step string
 		proven, fails      bool
 		want               []string
 	}{
 		{"traffic moves", "", "--migrate", false, false, forth},
-		{"traffic moves halfway", "gcloud run services update-traffic listen --region=r1 --to-latest|1|", "--migrate", false, true, append(forth[:2:2], back...)},
+		{"traffic moves halfway", "gcloud run services update-traffic listen --region=r1 --to-latest|1|", "--migrate", false, true, slices.Concat(forth, back)},
 		{"it works", "", "--settle", true, false, nil},
 		{"it doesn't", "", "--settle", false, true, back},
 		{"one can't be moved back", "gcloud run services update-traffic usage --region=r1 --quiet|1|", "--settle", false, true, back},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newSandbox(t, tt.answer, serving)
+			s := newSandbox(t, tt.answer, serving())
 			if output, ok := s.run(t, "scripts/release", "--deploy", "--region=r1", "--repository=h/r", "--version=v1"); !ok {
 				t.Fatal(output)
-			}
-			deployed := []string{
-				"gcloud run deploy usage --region=r1 --image=h/r/usage:v1 --no-traffic --tag=candidate",
-				"gcloud run deploy listen --region=r1 --image=h/r/listen:v1 --no-traffic --tag=candidate",
 			}
 			for name, want := range map[string]string{"candidate": "https://candidate---l/v4/listen", "live": "https://l/v4/listen"} {
 				if got, err := os.ReadFile(filepath.Join(s.dir, ".release", name)); err != nil || strings.TrimSpace(string(got)) != want {
@@ -283,7 +309,7 @@ func TestRelease(t *testing.T) {
 			if ok == tt.fails {
 				t.Errorf("got success %v:\n%s", ok, output)
 			}
-			if got, want := s.calls(t), append(deployed, tt.want...); !begin(got, want) {
+			if got, want := s.calls(t), slices.Concat(deployed, tt.want); !begin(got, want) {
 				t.Errorf("got the calls\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
 		})
@@ -292,7 +318,7 @@ func TestRelease(t *testing.T) {
 
 // A service that isn't there stops a release before anything is deployed.
 func TestReleaseOfNothing(t *testing.T) {
-	s := newSandbox(t, "gcloud run services describe usage|1|", serving)
+	s := newSandbox(t, "gcloud run services describe usage|1|", serving())
 	output, ok := s.run(t, "scripts/release", "--deploy", "--region=r1", "--repository=h/r", "--version=v1")
 	if calls := s.calls(t); ok || len(calls) > 0 {
 		t.Errorf("got success %v and the calls %q:\n%s", ok, calls, output)

@@ -16,7 +16,7 @@ var given = []string{"PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION"}
 func checkServices(s system) []string {
 	got, accounts := map[string]bool{}, map[string]bool{}
 	var found []string
-	for _, b := range s.resources(serviceType) {
+	for _, b := range s.module.of(serviceType) {
 		name := b.name()
 		got[name] = true
 		if b.service() != name || b.value("name") != name {

@@ -89,7 +89,7 @@ var (
 // What is counted in the logs of a service is what the service logs.
 func checkLogEvents(s system) []string {
 	var found []string
-	for _, b := range s.resources("google_logging_metric") {
+	for _, b := range s.module.of("google_logging_metric") {
 		message, service := logged.FindStringSubmatch(b.value("filter")), logger.FindStringSubmatch(b.value("filter"))
 		if message == nil {
 			continue // counted by severity

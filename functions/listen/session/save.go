@@ -105,9 +105,12 @@ func (s *scribe) save(ctx context.Context, now time.Time) {
 	if s.over {
 		c.Close(s.params.ID)
 	}
-	report := s.over || c.Status != conversation.Live || now.Sub(s.metered) >= meterEvery
-	if report {
+	if now.Sub(s.metered) >= meterEvery {
 		s.metered = now
+	}
+	report := s.over || c.Status != conversation.Live || now.Sub(s.told) >= tellEvery
+	if report {
+		s.told = now
 	}
 	s.flushed = now
 	s.saving = true

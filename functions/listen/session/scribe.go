@@ -19,6 +19,7 @@ import (
 const (
 	flushEvery = time.Second
 	meterEvery = time.Minute
+	tellEvery  = 15 * time.Minute // usage, to who counts it, and reads an hour's document for that
 	ackAtFirst = 2 * time.Second
 )
 
@@ -57,6 +58,7 @@ type scribe struct {
 	flushed  time.Time     // when the last save began
 	ackAfter time.Duration // from then on
 	metered  time.Time     // when the last save of counts began
+	told     time.Time     // when usage was last told
 	reported usage.Hours   // what usage.recorded has told of the conversation
 
 	generation int64  // of the device, since the last attachment
@@ -96,7 +98,7 @@ func (s *scribe) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.began, s.flushed, s.metered = now, now, now
+	s.began, s.flushed, s.metered, s.told = now, now, now, now
 	s.begin(stored, last)
 	return nil
 }
