@@ -110,8 +110,15 @@ func double(v *pb.Value) float64 {
 	return v.GetDoubleValue()
 }
 
-// extreme keeps the field where the two are equal: 0 and 0.0 are.
+// extreme keeps the field where the two are equal: 0 and 0.0 are. Of a number and NaN it is NaN, whichever is asked for
+// (google/firestore/v1/write.proto, FieldTransform).
 func extreme(a, b *pb.Value, sign int) *pb.Value {
+	if math.IsNaN(double(a)) {
+		return a
+	}
+	if math.IsNaN(double(b)) {
+		return b
+	}
 	if compareNumbers(b, a)*sign > 0 {
 		return b
 	}

@@ -65,8 +65,10 @@ func (s *Server) CreateDocument(_ context.Context, r *pb.CreateDocumentRequest) 
 	if id == "" {
 		id = rand.Text()
 	}
-	if err := checkID(id); err != nil {
-		return nil, err
+	for _, part := range []string{r.GetCollectionId(), id} {
+		if err := checkID(part); err != nil {
+			return nil, err
+		}
 	}
 	return s.put("CreateDocument", &pb.Write{
 		Operation: &pb.Write_Update{Update: &pb.Document{

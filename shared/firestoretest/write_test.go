@@ -174,6 +174,9 @@ func TestNumericTransforms(t *testing.T) {
 		{integer(3), least(doubleValue(2.5)), doubleValue(2.5)},
 		{doubleValue(0), least(integer(0)), doubleValue(0)},
 		{nan, least(integer(3)), nan},
+		{integer(3), least(nan), nan},
+		{nan, most(integer(3)), nan},
+		{integer(3), most(nan), nan},
 	} {
 		tt.change.FieldPath = "n"
 		f := fields{}

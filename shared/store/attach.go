@@ -22,7 +22,7 @@ import (
 func (s *Store) Attach(ctx context.Context, uid string, a conversation.Attachment,
 ) (conversation.Conversation, transcript.Page, error) {
 	var cid string
-	err := s.client.RunTransaction(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
+	err := s.transact(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
 		a := a // each try begins anew
 		device, c, err := s.slot(tx, uid, &a)
 		if err != nil {
@@ -126,7 +126,7 @@ func (s *Store) Acknowledge(ctx context.Context, uid, device string, a conversat
 
 // Contend notes that a session of a device was superseded while its client was talking (conversation.Device.Contend).
 func (s *Store) Contend(ctx context.Context, uid, device string, at time.Time) error {
-	err := s.client.RunTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		d, err := get[conversation.Device](tx, s.device(uid, device))
 		if err != nil {
 			return err

@@ -6,8 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/fault"
+	"earshot.dev/shared/firestoretest"
+	"earshot.dev/shared/usage"
 )
 
 // A session that was superseded hands its last words in, and leaves the device to the newer one.
@@ -120,5 +124,36 @@ func TestSlots(t *testing.T) {
 	named := attachment("n", now)
 	if c := attach(t, s, named); c.ID != a.ID {
 		t.Errorf("a device of that name got %s, want %s", c.ID, a.ID)
+	}
+}
+
+// The client sends a commit again whose answer was lost, and is told that its transaction has expired. Nothing of that
+// reaches a session: it is attached, and what it has used is counted, once.
+func TestLostAnswerToATransaction(t *testing.T) {
+	for _, code := range []codes.Code{codes.Unavailable, codes.ResourceExhausted} {
+		t.Run(code.String(), func(t *testing.T) {
+			s, server := open(t)
+			if server == nil {
+				t.Skip("an emulator loses no answers")
+			}
+			lose := func() { server.Inject(firestoretest.Fault{Method: "Commit", After: true, Code: code}) }
+			lose()
+			c := attach(t, s, attachment("s1", time.Now()))
+			if stored, err := s.Conversation(t.Context(), "u", c.ID); err != nil || stored.Session.ID != "s1" {
+				t.Errorf("got %v, %v, want the conversation of s1", stored, err)
+			}
+			lose()
+			hours := usage.Hours{"2026-11-23T10": {AudioMS: 1000, Words: 3}}
+			if err := s.RecordUsage(t.Context(), "u", c.ID, hours); err != nil {
+				t.Fatal(err)
+			}
+			months, err := s.Months(t.Context(), "u", "2026-11", "2026-11")
+			if err != nil || len(months) != 1 || months[0].Totals != hours["2026-11-23T10"] {
+				t.Errorf("got %v, %v, want %v once", months, err, hours)
+			}
+			if calls := server.Calls("Commit"); calls < 5 {
+				t.Errorf("%d commits: no answer was lost", calls)
+			}
+		})
 	}
 }

@@ -53,6 +53,28 @@ func fieldTag(f reflect.StructField) (name string, optional bool) {
 	return name, option == "omitempty"
 }
 
+// transact runs f in a transaction, and in another one where the answer to the first one's commit was lost. The client
+// sends a commit again that fails with Unavailable, and the service, if it has taken it, refuses the second one: the
+// transaction has expired. So what f does must be the same done twice.
+func (s *Store) transact(ctx context.Context, f func(context.Context, *firestore.Transaction) error) error {
+	err := s.client.RunTransaction(ctx, f)
+	for try := 1; try < transactTries && expired(err); try++ {
+		err = s.client.RunTransaction(ctx, f)
+	}
+	if expired(err) {
+		return fault.New(fault.Unavailable, "commit transaction", err)
+	}
+	return err
+}
+
+const transactTries = 3
+
+// expired reports whether a transaction was over before its commit came. The code is that of any request that is wrong;
+// only the text tells.
+func expired(err error) bool {
+	return status.Code(err) == codes.InvalidArgument && strings.Contains(err.Error(), "transaction has expired")
+}
+
 // kinds says what the service's codes mean to a caller. What isn't listed is a bug of ours. Unavailable covers
 // all that may pass, whether or not the request took effect.
 var kinds = map[codes.Code]fault.Kind{

@@ -31,7 +31,7 @@ func (s *Store) period(uid, key string) *firestore.DocumentRef {
 // RecordUsage takes in the totals of a conversation by hour and adds what is new in them to the hours, days and
 // months they belong to, in one transaction. Totals that are old or known change nothing.
 func (s *Store) RecordUsage(ctx context.Context, uid, cid string, hours usage.Hours) error {
-	err := s.client.RunTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		keys := slices.Sorted(maps.Keys(hours))
 		refs := make([]*firestore.DocumentRef, len(keys))
 		for i, key := range keys {
