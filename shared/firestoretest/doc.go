@@ -1,6 +1,8 @@
 // Package firestoretest is a Firestore server in this process, for tests and the local run, as pstest is for Pub/Sub
 // and httptest for HTTP. It speaks google.firestore.v1 over gRPC on a local port to the real clients, and passes the
-// integration suite of the Go client (scripts/firestore-suite). Where the documentation is silent, the suites of
+// integration suite of the Go client (scripts/firestore-suite) but for one part, which wants a client to miss a
+// credentials file that none reads where an emulator is named. It has not been compared with Google's emulator, which
+// is a download of its own; the tests of shared/store run against one where FIRESTORE_EMULATOR_HOST names it. Where the documentation is silent, the suites of
 // Firestore's other clients were followed, as the comments say.
 //
 // # What holds
@@ -24,5 +26,8 @@
 //
 // Pipelines, the Write stream of mobile clients, explaining of queries, security rules, and time-to-live policies.
 // Indexes that Firestore wants for nearest-vector queries, sums and collection groups, and exemptions from indexes, are
-// not asked for. Values of more than 1,500 bytes are indexed whole.
+// not asked for. Values of more than 1,500 bytes are indexed whole, and index entries are not limited. Server timestamps
+// have microseconds, and are the time of the commit. A query is answered from an index from the second of its kind on,
+// at the present time: the first, a listener's, and those of a view that is older than the last write look at the whole
+// collection.
 package firestoretest

@@ -16,6 +16,7 @@ import (
 type transaction struct {
 	at       time.Time
 	readOnly bool
+	used     time.Time // when it was last found; guarded by the lock of all
 
 	mu    sync.Mutex
 	reads []read
@@ -30,9 +31,12 @@ type transactions struct {
 	byID map[string]*transaction
 }
 
-// transactionLimit is how long a transaction may last.
+// How long a transaction may last, and how long nothing may come for it.
 // https://firebase.google.com/docs/firestore/quotas#writes_and_transactions
-const transactionLimit = 270 * time.Second
+const (
+	transactionLimit = 270 * time.Second
+	idleLimit        = 60 * time.Second
+)
 
 var (
 	errNoTransaction = status.Error(codes.InvalidArgument, "The referenced transaction has expired or is no longer valid.")
@@ -53,8 +57,8 @@ func (s *Server) BeginTransaction(_ context.Context, r *pb.BeginTransactionReque
 
 // begin begins a transaction. The caller holds the lock.
 func (db *database) begin(o *pb.TransactionOptions) (string, *transaction, error) {
-	tx := &transaction{at: db.clock.tick(), readOnly: o.GetReadOnly() != nil}
-	now := tx.at
+	now := db.clock.tick()
+	tx := &transaction{at: now, used: now, readOnly: o.GetReadOnly() != nil}
 	if past := o.GetReadOnly().GetReadTime(); past != nil {
 		tx.at = past.AsTime()
 		if err := db.checkTime(tx.at); err != nil {
@@ -81,9 +85,10 @@ func (ts *transactions) find(id string, now time.Time) (*transaction, error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	tx := ts.byID[id]
-	if tx == nil || !tx.readOnly && now.Sub(tx.at) > transactionLimit {
+	if tx == nil || !tx.readOnly && (now.Sub(tx.at) > transactionLimit || now.Sub(tx.used) > idleLimit) {
 		return nil, errNoTransaction
 	}
+	tx.used = now
 	return tx, nil
 }
 

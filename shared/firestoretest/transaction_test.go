@@ -168,8 +168,18 @@ func TestTransactionsEnd(t *testing.T) {
 	reads := begin(&pb.TransactionOptions{Mode: &pb.TransactionOptions_ReadOnly_{ReadOnly: &pb.TransactionOptions_ReadOnly{}}})
 	wantCode(t, "a write in a read only transaction", commit(reads, replace("a/1", nil)), codes.InvalidArgument)
 	old := begin(nil)
-	now = now.Add(transactionLimit + time.Second)
-	wantCode(t, "commit after its time", commit(old), codes.InvalidArgument)
+	now = now.Add(idleLimit + time.Second)
+	wantCode(t, "commit after idling", commit(old), codes.InvalidArgument)
+	busy := begin(nil)
+	for end := now.Add(transactionLimit); now.Before(end); now = now.Add(idleLimit / 2) {
+		_, err := w.ListDocuments(ctx, &pb.ListDocumentsRequest{
+			Parent: testDocuments, CollectionId: "a",
+			ConsistencySelector: &pb.ListDocumentsRequest_Transaction{Transaction: busy},
+		})
+		wantCode(t, "a read", err, codes.OK)
+	}
+	now = now.Add(time.Second)
+	wantCode(t, "commit after its time", commit(busy), codes.InvalidArgument)
 }
 
 func TestReadTimes(t *testing.T) {
