@@ -226,7 +226,7 @@ func TestStampede(t *testing.T) {
 				<-asked
 				await(ctx, 20*time.Millisecond)
 			}
-			var begun, done sync.WaitGroup
+			var done sync.WaitGroup
 			queries := make([]*Query[doc], processes)
 			for i := range queries {
 				queries[i] = process(t, server, Options{}, db.read)
@@ -234,14 +234,16 @@ func TestStampede(t *testing.T) {
 			tt.fail(server)
 			for _, q := range queries {
 				for range callers {
-					begun.Add(1)
-					done.Go(func() {
-						begun.Done()
-						get(t, q, 1)
-					})
+					done.Go(func() { get(t, q, 1) })
 				}
 			}
-			begun.Wait()
+			for waiting := int64(0); waiting < processes*(callers-1); { // until all but one of each process wait for that one
+				<-time.After(time.Millisecond)
+				waiting = 0
+				for _, q := range queries {
+					waiting += q.Stats().Shared
+				}
+			}
 			close(asked)
 			done.Wait()
 			if got := db.reads.Load(); got > tt.most {

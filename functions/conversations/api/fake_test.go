@@ -267,17 +267,24 @@ func (r *rig) call(method, target, body string, headers ...string) *http.Respons
 
 func (r *rig) send(request *http.Request) *http.Response {
 	r.t.Helper()
+	asked, err := io.ReadAll(request.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	request.Body = io.NopCloser(bytes.NewReader(asked))
 	ctx := logging.NewContext(request.Context(), slog.New(slog.NewTextHandler(r.log, nil)))
 	w := httptest.NewRecorder()
 	r.ServeHTTP(w, request.WithContext(ctx))
 	response := w.Result()
+	request.Body = io.NopCloser(bytes.NewReader(asked))
 	if request.URL.Path != "/openapi.json" {
 		r.hold(request, response)
 	}
 	return response
 }
 
-// hold checks an answer against the description, if the description knows of the path and method.
+// hold checks an answer against the description, if the description knows of the path and method, and the request where
+// that was done what it asks for.
 func (r *rig) hold(request *http.Request, response *http.Response) {
 	r.t.Helper()
 	if _, pattern := r.mux.Handler(request); pattern == "" || path.Clean(request.URL.Path) != request.URL.Path {
@@ -286,6 +293,13 @@ func (r *rig) hold(request *http.Request, response *http.Response) {
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		r.t.Fatal(err)
+	}
+	if response.StatusCode < http.StatusBadRequest {
+		if ok, errs := r.described.ValidateHttpRequest(request); !ok {
+			for _, e := range errs {
+				r.t.Errorf("%s %s: was answered with %d, and is not as described: %v", request.Method, request.URL, response.StatusCode, e)
+			}
+		}
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
 	if ok, errs := r.described.ValidateHttpResponse(request, response); !ok {
