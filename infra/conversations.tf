@@ -49,6 +49,18 @@ resource "google_cloud_run_v2_service" "conversations" {
         value = var.project_id
       }
       env {
+        name  = "OTEL_EXPORTER_OTLP_ENDPOINT"
+        value = local.telemetry_endpoint
+      }
+      env {
+        name  = "OTEL_RESOURCE_ATTRIBUTES"
+        value = local.telemetry_resource
+      }
+      env {
+        name  = "OTEL_TRACES_SAMPLER_ARG"
+        value = var.trace_ratio
+      }
+      env {
         name = "REDIS_URL"
         value_source {
           secret_key_ref {
@@ -287,4 +299,16 @@ resource "google_firestore_field" "devices_attached_at" {
     }
   }
   depends_on = [google_firestore_field.unindexed]
+}
+
+resource "google_project_iam_member" "conversations_traces" {
+  project = var.project_id
+  role    = "roles/telemetry.tracesWriter"
+  member  = google_service_account.conversations.member
+}
+
+resource "google_project_iam_member" "conversations_metrics" {
+  project = var.project_id
+  role    = "roles/telemetry.metricsWriter"
+  member  = google_service_account.conversations.member
 }

@@ -50,6 +50,18 @@ resource "google_cloud_run_v2_service" "finalize" {
         value = var.project_id
       }
       env {
+        name  = "OTEL_EXPORTER_OTLP_ENDPOINT"
+        value = local.telemetry_endpoint
+      }
+      env {
+        name  = "OTEL_RESOURCE_ATTRIBUTES"
+        value = local.telemetry_resource
+      }
+      env {
+        name  = "OTEL_TRACES_SAMPLER_ARG"
+        value = var.trace_ratio
+      }
+      env {
         name = "REDIS_URL"
         value_source {
           secret_key_ref {
@@ -165,4 +177,16 @@ resource "google_pubsub_topic_iam_member" "finalize_usage_recorded" {
   topic  = google_pubsub_topic.usage_recorded.id
   role   = "roles/pubsub.publisher"
   member = google_service_account.finalize.member
+}
+
+resource "google_project_iam_member" "finalize_traces" {
+  project = var.project_id
+  role    = "roles/telemetry.tracesWriter"
+  member  = google_service_account.finalize.member
+}
+
+resource "google_project_iam_member" "finalize_metrics" {
+  project = var.project_id
+  role    = "roles/telemetry.metricsWriter"
+  member  = google_service_account.finalize.member
 }

@@ -58,6 +58,18 @@ resource "google_cloud_run_v2_service" "listen" {
         value = var.project_id
       }
       env {
+        name  = "OTEL_EXPORTER_OTLP_ENDPOINT"
+        value = local.telemetry_endpoint
+      }
+      env {
+        name  = "OTEL_RESOURCE_ATTRIBUTES"
+        value = local.telemetry_resource
+      }
+      env {
+        name  = "OTEL_TRACES_SAMPLER_ARG"
+        value = var.trace_ratio
+      }
+      env {
         name = "REDIS_URL"
         value_source {
           secret_key_ref {
@@ -161,4 +173,16 @@ resource "google_pubsub_topic_iam_member" "listen_usage_recorded" {
   topic  = google_pubsub_topic.usage_recorded.id
   role   = "roles/pubsub.publisher"
   member = google_service_account.listen.member
+}
+
+resource "google_project_iam_member" "listen_traces" {
+  project = var.project_id
+  role    = "roles/telemetry.tracesWriter"
+  member  = google_service_account.listen.member
+}
+
+resource "google_project_iam_member" "listen_metrics" {
+  project = var.project_id
+  role    = "roles/telemetry.metricsWriter"
+  member  = google_service_account.listen.member
 }

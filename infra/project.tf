@@ -1,11 +1,15 @@
 locals {
   apis = [
-    "apikeys", "artifactregistry", "cloudbuild", "cloudkms", "cloudresourcemanager", "cloudscheduler", "compute",
+    "apikeys", "artifactregistry", "cloudbuild", "cloudkms", "cloudresourcemanager", "cloudscheduler", "cloudtrace", "compute",
     "firestore", "iam", "iamcredentials", "identitytoolkit", "logging", "monitoring", "pubsub", "redis", "run",
-    "secretmanager", "servicenetworking", "storage",
+    "secretmanager", "servicenetworking", "storage", "telemetry",
   ]
 
   images = "${var.region}-docker.pkg.dev/${var.project_id}/${google_artifact_registry_repository.images.repository_id}"
+
+  # Traces and metrics, by OTLP: see shared/telemetry. Where a point comes from, it has to say.
+  telemetry_endpoint = "https://telemetry.googleapis.com"
+  telemetry_resource = "gcp.project_id=${var.project_id},cloud.platform=gcp_cloud_run,cloud.region=${var.region}"
 
   token_issuer   = var.token_issuer != "" ? var.token_issuer : "https://securetoken.google.com/${var.project_id}"
   token_audience = var.token_audience != "" ? var.token_audience : var.project_id

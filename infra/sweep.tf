@@ -51,6 +51,18 @@ resource "google_cloud_run_v2_service" "sweep" {
         value = var.project_id
       }
       env {
+        name  = "OTEL_EXPORTER_OTLP_ENDPOINT"
+        value = local.telemetry_endpoint
+      }
+      env {
+        name  = "OTEL_RESOURCE_ATTRIBUTES"
+        value = local.telemetry_resource
+      }
+      env {
+        name  = "OTEL_TRACES_SAMPLER_ARG"
+        value = var.trace_ratio
+      }
+      env {
         name = "REDIS_URL"
         value_source {
           secret_key_ref {
@@ -156,4 +168,16 @@ resource "google_pubsub_topic_iam_member" "sweep_conversation_finalized" {
   topic  = google_pubsub_topic.conversation_finalized.id
   role   = "roles/pubsub.publisher"
   member = google_service_account.sweep.member
+}
+
+resource "google_project_iam_member" "sweep_traces" {
+  project = var.project_id
+  role    = "roles/telemetry.tracesWriter"
+  member  = google_service_account.sweep.member
+}
+
+resource "google_project_iam_member" "sweep_metrics" {
+  project = var.project_id
+  role    = "roles/telemetry.metricsWriter"
+  member  = google_service_account.sweep.member
 }

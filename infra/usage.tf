@@ -50,6 +50,18 @@ resource "google_cloud_run_v2_service" "usage" {
         value = var.project_id
       }
       env {
+        name  = "OTEL_EXPORTER_OTLP_ENDPOINT"
+        value = local.telemetry_endpoint
+      }
+      env {
+        name  = "OTEL_RESOURCE_ATTRIBUTES"
+        value = local.telemetry_resource
+      }
+      env {
+        name  = "OTEL_TRACES_SAMPLER_ARG"
+        value = var.trace_ratio
+      }
+      env {
         name = "REDIS_URL"
         value_source {
           secret_key_ref {
@@ -153,4 +165,16 @@ resource "google_secret_manager_secret_iam_member" "usage_redis_url" {
   secret_id = google_secret_manager_secret.redis_url.id
   role      = "roles/secretmanager.secretAccessor"
   member    = google_service_account.usage.member
+}
+
+resource "google_project_iam_member" "usage_traces" {
+  project = var.project_id
+  role    = "roles/telemetry.tracesWriter"
+  member  = google_service_account.usage.member
+}
+
+resource "google_project_iam_member" "usage_metrics" {
+  project = var.project_id
+  role    = "roles/telemetry.metricsWriter"
+  member  = google_service_account.usage.member
 }

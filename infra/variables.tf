@@ -61,6 +61,12 @@ variable "redis_memory_gb" {
   default     = 1
 }
 
+variable "trace_ratio" {
+  description = "How many traces are kept, 0 to 1: of sessions, with all that follows from them."
+  type        = number
+  default     = 0.01
+}
+
 variable "deletion_protection" {
   description = "Whether the database and the services refuse to be destroyed. scripts/deploy --destroy turns it off first."
   type        = bool

@@ -9,6 +9,9 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"earshot.dev/functions/listen/audio"
 	"earshot.dev/functions/listen/session"
@@ -19,6 +22,7 @@ import (
 	"earshot.dev/shared/cached"
 	"earshot.dev/shared/fault"
 	"earshot.dev/shared/logging"
+	"earshot.dev/shared/tracing"
 	"earshot.dev/shared/usage"
 )
 
@@ -81,12 +85,16 @@ func (d *door) open(w http.ResponseWriter, r *http.Request, identify func(contex
 	}
 	socket := wire.NewSocket(conn, d.limits.FrameBytes)
 	id := uuid.NewString()
-	ctx := logging.With(r.Context(), slog.String("session_id", id))
+	// This span ends when the client is let in, not an hour later; what comes after it in the session is below it.
+	ctx, span := otel.Tracer("earshot.dev/functions/listen").Start(r.Context(), "admit", trace.WithSpanKind(trace.SpanKindServer),
+		trace.WithAttributes(attribute.String("session_id", id)))
+	ctx = logging.WithTrace(logging.With(ctx, slog.String("session_id", id)))
 	uid, err := identify(ctx, socket)
 	if err == nil {
 		err = d.visit(ctx, id, uid, socket, r)
 	}
 	if err != nil {
+		tracing.End(span, err)
 		logging.Error(ctx, "session_refused", err)
 		socket.Close(fault.KindOf(err).CloseCode(), fault.ReasonOf(err))
 	}
@@ -98,6 +106,7 @@ func (d *door) visit(ctx context.Context, id, uid string, socket *wire.Socket, r
 	if err != nil {
 		return err
 	}
+	trace.SpanFromContext(ctx).End()
 	params.ID = id
 	ctx = logging.With(ctx, slog.String("uid", params.UID), slog.String("device", params.Device))
 	return d.sessions.Run(ctx, session.New(params, socket, decoders, d.recognizer, d.store, d.publisher))

@@ -61,6 +61,10 @@ func (s system) wantedGrants(function string) map[string]bool {
 	if main.imports("shared/store") {
 		grant("roles/datastore.user", self, "the project")
 	}
+	if main.imports("shared/telemetry") {
+		grant("roles/telemetry.tracesWriter", self, "the project")
+		grant("roles/telemetry.metricsWriter", self, "the project")
+	}
 	if main.imports("shared/publisher") {
 		for _, topic := range s.code.published(function) {
 			grant("roles/pubsub.publisher", self, "google_pubsub_topic."+strings.ReplaceAll(topic, "-", "_"))

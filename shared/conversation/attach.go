@@ -65,6 +65,8 @@ type Attachment struct {
 	Generation int64
 	// Acked is what the session knows to be acknowledged.
 	Acked Acked
+	// Traceparent is the session's.
+	Traceparent string
 }
 
 // Superseded reports whether a newer session than this one has attached to the device.
@@ -81,7 +83,7 @@ func (a Attachment) Free(c *Conversation) bool {
 
 // Resume makes the session the writer of c.
 func (a Attachment) Resume(c *Conversation, d Device) {
-	c.Attach(Session{ID: a.SessionID, Generation: d.Generation + 1, Numbered: a.Numbered})
+	c.Attach(Session{ID: a.SessionID, Generation: d.Generation + 1, Numbered: a.Numbered, Traceparent: a.Traceparent})
 	c.SilenceTimeout = a.SilenceTimeout
 	c.Heard(c.FinishedAt)
 }
@@ -94,7 +96,7 @@ func (a Attachment) Begin(id string, d Device) Conversation {
 	c := Conversation{
 		ID: id, Source: a.Source, Device: a.Device, Language: a.Language, Status: Live,
 		CreatedAt: a.At, StartedAt: a.At, SilenceTimeout: a.SilenceTimeout,
-		Session: Session{ID: a.SessionID, Generation: d.Generation + 1, Numbered: a.Numbered},
+		Session: Session{ID: a.SessionID, Generation: d.Generation + 1, Numbered: a.Numbered, Traceparent: a.Traceparent},
 		Acked:   a.Acked.Latest(Acked{d.AckedSequence, d.AckedAt, d.AckedBeyond}),
 	}
 	c.Heard(a.At)

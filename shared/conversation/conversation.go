@@ -56,6 +56,10 @@ type Session struct {
 	Flush      int64
 	Numbered   bool // its client sends again what isn't acknowledged
 	Closed     bool // it has stored its last
+
+	// Traceparent is where in a trace it began (W3C): the sweep's and the API's events of the conversation lead back to
+	// it.
+	Traceparent string
 }
 
 // Person is somebody who was named as a speaker. The id "user" is the person themself.

@@ -3,7 +3,8 @@ package logging
 import (
 	"context"
 	"log/slog"
-	"strings"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 type contextKey struct{}
@@ -37,20 +38,13 @@ func With(ctx context.Context, attrs ...slog.Attr) context.Context {
 	return NewContext(ctx, slog.New(handler.WithAttrs(attrs)))
 }
 
-// WithTrace binds a W3C traceparent (version-traceid-parentid-flags), so that Cloud Logging shows the lines with
-// their trace. Anything that is no traceparent changes nothing.
-func WithTrace(ctx context.Context, traceparent string) context.Context {
+// WithTrace binds the current span, so that Cloud Logging shows the lines with their trace. Where there is none, it
+// changes nothing.
+func WithTrace(ctx context.Context) context.Context {
 	b, ok := From(ctx).Handler().(binder)
-	if !ok {
+	span := trace.SpanContextFromContext(ctx)
+	if !ok || !span.IsValid() {
 		return ctx
 	}
-	parts := strings.Split(traceparent, "-")
-	if len(parts) < 4 || !lowerHex(parts[1], 32) || !lowerHex(parts[2], 16) {
-		return ctx
-	}
-	return NewContext(ctx, slog.New(b.withTrace(parts[1], parts[2])))
-}
-
-func lowerHex(s string, length int) bool {
-	return len(s) == length && strings.Trim(s, "0123456789abcdef") == ""
+	return NewContext(ctx, slog.New(b.withTrace(span.TraceID().String(), span.SpanID().String())))
 }

@@ -34,6 +34,11 @@ type Config struct {
 	Level   slog.Level `env:"LOG_LEVEL"  envDefault:"info"` // debug, info, warn or error: the least that is written
 	Project string     `env:"GOOGLE_CLOUD_PROJECT"`         // whose traces the lines belong to
 	Version string     `env:"K_REVISION"`                   // of the service, for Error Reporting
+
+	// Burst is how many lines of one event, below warnings, are written in a second; 0: all. Of what is above that one
+	// in Keep is. How many were left out is said. The format for people leaves out none.
+	Burst int `env:"LOG_BURST" envDefault:"100"`
+	Keep  int `env:"LOG_KEEP"  envDefault:"100"`
 }
 
 // LevelCritical is above slog's own levels: somebody is woken.
@@ -44,5 +49,9 @@ func New(w io.Writer, cfg Config, service string) *slog.Logger {
 	if cfg.Format == FormatConsole {
 		return slog.New(newConsole(w, cfg.Level))
 	}
-	return slog.New(newCloud(w, cfg, service))
+	handler := newCloud(w, cfg, service)
+	if cfg.Burst > 0 {
+		return slog.New(newThinned(handler, cfg.Burst, cfg.Keep))
+	}
+	return slog.New(handler)
 }

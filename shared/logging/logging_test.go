@@ -18,6 +18,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"go.opentelemetry.io/otel/propagation"
+
 	"earshot.dev/shared/fault"
 	"github.com/google/go-cmp/cmp"
 )
@@ -39,7 +41,7 @@ func writeLines(w io.Writer, format Format) {
 	cfg := Config{Format: format, Level: slog.LevelDebug, Project: "earshot-prod", Version: "listen-00042"}
 	ctx := NewContext(context.Background(), New(w, cfg, "listen"))
 	ctx = With(ctx, slog.String("uid", "u1"), slog.String("session_id", "s1"))
-	ctx = WithTrace(ctx, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	ctx = WithTrace(traced(ctx, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
 	ctx = With(ctx, slog.Int("attempt", 2))
 
 	From(ctx).DebugContext(ctx, "frame_skipped", "size", 3)
@@ -55,6 +57,10 @@ func writeLines(w io.Writer, format Format) {
 	Error(ctx, "flush_failed", fault.Wrap("flush", fault.New(fault.Internal, "commit", root)))
 	Error(ctx, "segments_lost", fault.Escalate(fault.Critical, root))
 	Error(ctx, "nothing", nil)
+}
+
+func traced(ctx context.Context, traceparent string) context.Context {
+	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": traceparent})
 }
 
 // stable takes out of the lines what differs from run to run.
@@ -141,7 +147,7 @@ func TestSiblingsShareNothing(t *testing.T) {
 func TestOtherHandlersAreBoundToo(t *testing.T) {
 	var out bytes.Buffer
 	ctx := NewContext(t.Context(), slog.New(slog.NewTextHandler(&out, nil)))
-	ctx = WithTrace(With(ctx, slog.String("uid", "u1")), "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	ctx = WithTrace(traced(With(ctx, slog.String("uid", "u1")), "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
 	From(ctx).InfoContext(ctx, "event")
 	if !strings.Contains(out.String(), "uid=u1") {
 		t.Errorf("got %s", &out)
@@ -154,7 +160,7 @@ func TestNoTraceOutOfGarbage(t *testing.T) {
 		"00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
 	} {
 		var out bytes.Buffer
-		ctx := WithTrace(NewContext(t.Context(), New(&out, Config{}, "test")), traceparent)
+		ctx := WithTrace(traced(NewContext(t.Context(), New(&out, Config{}, "test")), traceparent))
 		From(ctx).InfoContext(ctx, "event")
 		if strings.Contains(out.String(), "trace") {
 			t.Errorf("%q: got %s", traceparent, &out)

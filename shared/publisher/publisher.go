@@ -2,6 +2,7 @@
 package publisher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"cloud.google.com/go/pubsub/v2"
 	"earshot.dev/shared/event"
 	"earshot.dev/shared/fault"
+	"earshot.dev/shared/tracing"
 )
 
 // batchDelay is how long an event waits for others to go with it. Callers wait for the acknowledgement, so it is
@@ -36,7 +38,8 @@ func New(client *pubsub.Client) *Publisher {
 }
 
 // Publish returns nil once Pub/Sub has the event. With an error it may have it all the same, and may also get it
-// after ctx has ended: the event is to be told again, under the same id. It fails with fault.Unavailable, and for an
+// after ctx has ended: the event is to be told again, under the same id. One without a trace of its own gets the
+// current span's. It fails with fault.Unavailable, and for an
 // event that no topic takes with fault.Invalid, or fault.TooLarge over 10 MB.
 func (p *Publisher) Publish(ctx context.Context, e event.Event) error {
 	const op = "publish"
@@ -44,6 +47,7 @@ func (p *Publisher) Publish(ctx context.Context, e event.Event) error {
 	if !ok {
 		return fault.Newf(fault.Invalid, op, "there is no topic for events of type %q", e.Type)
 	}
+	e.Traceparent = cmp.Or(e.Traceparent, tracing.Parent(ctx))
 	result := topic.Publish(ctx, &pubsub.Message{Data: e.Data, Attributes: attributes(e)})
 	_, err := result.Get(ctx)
 	if errors.Is(err, pubsub.ErrOversizedMessage) {

@@ -13,6 +13,7 @@ import (
 	"cloud.google.com/go/pubsub/v2/pstest"
 	"earshot.dev/shared/event"
 	"earshot.dev/shared/fault"
+	"earshot.dev/shared/tracing"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 	"google.golang.org/api/option"
@@ -88,6 +89,16 @@ func TestMessageIsWhatSubscribersExpect(t *testing.T) {
 	}
 	bare := told
 	bare.Traceparent = ""
+	const current = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	for e, want := range map[*event.Event]string{&told: told.Traceparent, &bare: current} {
+		if err := p.Publish(tracing.Continue(t.Context(), current), *e); err != nil {
+			t.Fatal(err)
+		}
+		messages = server.Messages()
+		if got := messages[len(messages)-1].Attributes["traceparent"]; got != want {
+			t.Errorf("traceparent: got %q, want %q: an event's own, else that of the current span", got, want)
+		}
+	}
 	if _, ok := attributes(bare)["traceparent"]; ok {
 		t.Error("an empty traceparent was sent")
 	}

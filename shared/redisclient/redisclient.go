@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/redis/go-redis/extra/redisotel/v9"
 	"github.com/redis/go-redis/v9"
 
 	"earshot.dev/shared/fault"
@@ -34,7 +35,14 @@ func Open(cfg Config) (*redis.Client, error) {
 	}
 	options.ContextTimeoutEnabled = true
 	redis.SetLogger(murmur{}) // the library has one logger for all clients
-	return redis.NewClient(options), nil
+	client := redis.NewClient(options)
+	// A span says which command it is, and not with what: keys name people, values are theirs.
+	err = redisotel.InstrumentTracing(client, redisotel.WithDBStatement(false), redisotel.WithCallerEnabled(false),
+		redisotel.WithDialFilter(true))
+	if err != nil {
+		return nil, fault.New(fault.Internal, "open redis", err)
+	}
+	return client, nil
 }
 
 // murmur takes what the library would print: it repeats what the callers are told by errors.

@@ -6,8 +6,13 @@ import (
 	"log/slog"
 	"net/http"
 
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
+
 	"earshot.dev/shared/fault"
 	"earshot.dev/shared/logging"
+	"earshot.dev/shared/tracing"
 )
 
 // health answers /healthz with 200 and the version. While the server drains nobody is answered: Cloud Run sends a stopping instance
@@ -25,13 +30,20 @@ func health(next http.Handler) http.Handler {
 	})
 }
 
-// traced binds the trace of a request, which Cloud Run gives to each, to what is logged about it.
+// traced makes a span of each request, within the trace that it comes with (Cloud Run gives one to each), and binds it
+// to what is logged. An upgrade is a request of an hour, whose span nobody would see before: whoever serves it makes
+// shorter ones. What the library would measure, Cloud Run does.
 func traced(next http.Handler) http.Handler {
+	bound := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(logging.WithTrace(r.Context())))
+	})
+	spans := otelhttp.NewHandler(bound, "http", otelhttp.WithPropagators(propagation.TraceContext{}), otelhttp.WithMeterProvider(noop.NewMeterProvider()))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if traceparent := r.Header.Get("Traceparent"); traceparent != "" {
-			r = r.WithContext(logging.WithTrace(r.Context(), traceparent))
+		if r.Header.Get("Upgrade") != "" {
+			bound.ServeHTTP(w, r.WithContext(tracing.Incoming(r.Context(), r.Header)))
+			return
 		}
-		next.ServeHTTP(w, r)
+		spans.ServeHTTP(w, r)
 	})
 }
 

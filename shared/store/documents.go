@@ -52,6 +52,8 @@ type sessionDoc struct {
 	Flush      int64  `firestore:"flush"`
 	Numbered   bool   `firestore:"numbered"`
 	Closed     bool   `firestore:"closed"`
+
+	Traceparent string `firestore:"traceparent,omitempty"`
 }
 
 type pendingDoc struct {

@@ -18,11 +18,19 @@ import (
 	"sync"
 	"time"
 
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"earshot.dev/shared/event"
 	"earshot.dev/shared/fault"
 	"earshot.dev/shared/logging"
-	cloudevents "github.com/cloudevents/sdk-go/v2"
+	"earshot.dev/shared/tracing"
 )
+
+// scope is whose spans they are.
+const scope = "earshot.dev/shared/subscriber"
 
 // Names of the events that are logged here.
 const (
@@ -66,10 +74,12 @@ func (s *Subscriber) Push(next http.Handler) http.Handler {
 		}
 		start := time.Now()
 		m, err := read(w, r)
-		ctx := m.bind(r.Context())
+		ctx, span := s.trace(r.Context(), &m)
+		ctx = m.bind(ctx)
 		if err == nil {
 			err = s.deliver(ctx, m, next)
 		}
+		tracing.End(span, err)
 		if err == nil {
 			logging.From(ctx).DebugContext(ctx, eventHandled, "took", time.Since(start))
 			w.WriteHeader(http.StatusNoContent)
@@ -160,6 +170,19 @@ func (a *answer) Header() http.Header         { return a.header }
 func (a *answer) Write(p []byte) (int, error) { return len(p), nil }
 func (a *answer) WriteHeader(status int)      { a.status = status }
 
+// trace begins a span for the event, in the trace of what caused it. It is linked to that of the push, which belongs to
+// Pub/Sub's delivery.
+func (s *Subscriber) trace(ctx context.Context, m *message) (context.Context, trace.Span) {
+	attributes, name := m.Message.Attributes, "process"
+	if _, ok := s.handlers[attributes["type"]]; ok {
+		name += " " + attributes["type"]
+	}
+	push := trace.LinkFromContext(ctx)
+	return otel.Tracer(scope).Start(tracing.Continue(ctx, attributes["traceparent"]), name,
+		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(push), trace.WithAttributes(
+			attribute.String("event_id", attributes["id"]), attribute.Int("delivery", m.DeliveryAttempt)))
+}
+
 // bind binds what tells the event apart to all that is logged about it.
 func (m *message) bind(ctx context.Context) context.Context {
 	attributes := m.Message.Attributes
@@ -175,5 +198,5 @@ func (m *message) bind(ctx context.Context) context.Context {
 			labels = append(labels, slog.String(label.key, label.value))
 		}
 	}
-	return logging.WithTrace(logging.With(ctx, labels...), attributes["traceparent"])
+	return logging.WithTrace(logging.With(ctx, labels...))
 }

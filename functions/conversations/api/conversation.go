@@ -229,7 +229,7 @@ func (a *API) announce(ctx context.Context, r request, c conversation.Conversati
 	defer cancel()
 	e, err := event.OfConversation(event.ConversationEnded, r.uid, &c, now())
 	if err == nil {
-		e.Traceparent = r.Header.Get("Traceparent")
+		e.Traceparent = c.Session.Traceparent // what was said leads on, not who asked
 		err = a.Publisher.Publish(ctx, e)
 	}
 	if err != nil {

@@ -56,9 +56,8 @@ var (
 // attempt is one try to finalize one conversation.
 type attempt struct {
 	*Finalizer
-	uid, cid    string
-	traceparent string
-	began       time.Time
+	uid, cid string
+	began    time.Time
 
 	token      string                    // of the claim, once it is asked for
 	c          conversation.Conversation // as last read or written

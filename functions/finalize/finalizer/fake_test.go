@@ -14,6 +14,7 @@ import (
 	"earshot.dev/shared/event"
 	"earshot.dev/shared/fault"
 	"earshot.dev/shared/logging"
+	"earshot.dev/shared/tracing"
 	"earshot.dev/shared/transcript"
 	"earshot.dev/shared/usage"
 )
@@ -123,6 +124,7 @@ func (b *board) Publish(ctx context.Context, e event.Event) error {
 			return err
 		}
 	}
+	e.Traceparent = tracing.Parent(ctx) // as the publisher does
 	b.events = append(b.events, e)
 	return nil
 }
@@ -210,6 +212,8 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
+const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
 // deliver hands the event over as the subscriber does.
 func (r *rig) deliver(t *testing.T) error {
 	t.Helper()
@@ -218,8 +222,9 @@ func (r *rig) deliver(t *testing.T) error {
 		t.Fatal(err)
 	}
 	ctx := logging.NewContext(t.Context(), slog.New(slog.NewTextHandler(r.log, nil)))
+	ctx = tracing.Continue(ctx, traceparent)
 	return r.Finalize(ctx, event.Event{
-		ID: "c1:ended:1", Type: event.ConversationEnded, Subject: "u1/c1", Traceparent: "00-trace", Data: data,
+		ID: "c1:ended:1", Type: event.ConversationEnded, Subject: "u1/c1", Data: data,
 	})
 }
 

@@ -78,7 +78,7 @@ func (f *Finalizer) Finalize(ctx context.Context, e event.Event) error {
 	}
 	name := fmt.Sprintf("conversation:%s:%s", told.UID, told.ConversationID)
 	err = f.Hold(ctx, name, func(ctx context.Context) error {
-		a := &attempt{Finalizer: f, uid: told.UID, cid: told.ConversationID, traceparent: e.Traceparent, began: time.Now()}
+		a := &attempt{Finalizer: f, uid: told.UID, cid: told.ConversationID, began: time.Now()}
 		o, err := a.run(ctx)
 		if err == nil {
 			a.log(ctx, o)

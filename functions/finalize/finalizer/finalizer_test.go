@@ -26,8 +26,8 @@ func TestFinalize(t *testing.T) {
 		t.Errorf("action item: got %+v, want it to know its conversation and its time", item)
 	}
 	for _, e := range r.board.events {
-		if e.Traceparent != "00-trace" {
-			t.Errorf("%s: traceparent %q, want that of the event", e.ID, e.Traceparent)
+		if e.Traceparent != traceparent {
+			t.Errorf("%s: traceparent %q, want that of what caused it", e.ID, e.Traceparent)
 		}
 	}
 	told, err := event.Decode[event.Usage](r.board.events[0])

@@ -56,7 +56,6 @@ func (a *attempt) announce(ctx context.Context) error {
 	if err != nil {
 		return fault.New(fault.Internal, "announce", err)
 	}
-	e.Traceparent = a.traceparent
 	if err := a.Publisher.Publish(ctx, e); err != nil {
 		return fault.Wrap("announce", err)
 	}
@@ -80,7 +79,6 @@ func (a *attempt) tellUsage(ctx context.Context) error {
 	if err != nil {
 		return fault.New(fault.Internal, "tell usage", err)
 	}
-	e.Traceparent = a.traceparent
 	return fault.Wrap("tell usage", a.Publisher.Publish(ctx, e))
 }
 

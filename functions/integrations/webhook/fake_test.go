@@ -19,6 +19,7 @@ import (
 	"earshot.dev/shared/event"
 	"earshot.dev/shared/fault"
 	"earshot.dev/shared/logging"
+	"earshot.dev/shared/tracing"
 	"earshot.dev/shared/transcript"
 )
 
@@ -158,9 +159,9 @@ const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 // deliver hands the event over, and logs an error as the subscriber does.
 func (r *rig) deliver(t *testing.T) error {
 	t.Helper()
-	ctx := logging.NewContext(t.Context(), slog.New(slog.NewTextHandler(r.log, nil)))
+	ctx := logging.NewContext(tracing.Continue(t.Context(), traceparent), slog.New(slog.NewTextHandler(r.log, nil)))
 	err := r.ConversationFinalized(ctx, event.Event{
-		ID: "c1:finalized:1", Type: event.ConversationFinalized, Subject: "u 1/c1", Traceparent: traceparent,
+		ID: "c1:finalized:1", Type: event.ConversationFinalized, Subject: "u 1/c1",
 		Data: []byte(`{"uid":"u 1","conversation_id":"c1","revision":1}`),
 	})
 	logging.Error(ctx, "event_failed", err)

@@ -23,11 +23,10 @@ const (
 
 // request is what a receiver is sent.
 type request struct {
-	hook        account.Webhook
-	uid         string
-	id          string // webhook-id
-	traceparent string // empty: none
-	body        []byte // JSON
+	hook account.Webhook
+	uid  string
+	id   string // webhook-id
+	body []byte // JSON
 }
 
 // newClient makes a client for addresses that strangers have chosen. It goes through no proxy, which would make the
@@ -35,7 +34,7 @@ type request struct {
 func newClient(allowPrivate bool) *http.Client {
 	return &http.Client{
 		Timeout: postTimeout,
-		Transport: &http.Transport{
+		Transport: traced{&http.Transport{
 			DialContext:            newDialer(allowPrivate).DialContext,
 			ForceAttemptHTTP2:      true,
 			DisableCompression:     true,
@@ -43,7 +42,7 @@ func newClient(allowPrivate bool) *http.Client {
 			MaxIdleConnsPerHost:    4,
 			IdleConnTimeout:        time.Minute,
 			MaxResponseHeaderBytes: maxAnswer,
-		},
+		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -101,9 +100,6 @@ func (r request) http(ctx context.Context, at time.Time) (*http.Request, error) 
 	header.Set("User-Agent", "Earshot-Webhook/1")
 	header.Set(standardwebhooks.HeaderWebhookID, r.id)
 	header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
-	if r.traceparent != "" {
-		header.Set("Traceparent", r.traceparent)
-	}
 	if r.hook.Secret == "" { // a receiver of Omi's kind, that checks nothing
 		return httpRequest, nil
 	}

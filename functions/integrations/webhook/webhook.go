@@ -106,7 +106,7 @@ func (s *Sender) ConversationFinalized(ctx context.Context, e event.Event) error
 		if err != nil || body == nil {
 			return err
 		}
-		return s.attempt(ctx, told.UID, d, request{hook, told.UID, id, e.Traceparent, body})
+		return s.attempt(ctx, told.UID, d, request{hook, told.UID, id, body})
 	})
 	return fault.Wrap(op, err)
 }

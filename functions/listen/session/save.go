@@ -13,6 +13,7 @@ import (
 	"earshot.dev/shared/event"
 	"earshot.dev/shared/fault"
 	"earshot.dev/shared/logging"
+	"earshot.dev/shared/tracing"
 	"earshot.dev/shared/transcript"
 	"earshot.dev/shared/usage"
 )
@@ -43,12 +44,12 @@ type outcome struct {
 }
 
 // attachment asks for the conversation of the session's device, or a new one that begins at the time.
-func (s *scribe) attachment(at time.Time) conversation.Attachment {
+func (s *scribe) attachment(ctx context.Context, at time.Time) conversation.Attachment {
 	return conversation.Attachment{
 		Device: cmp.Or(s.device, s.params.Device), SessionID: s.params.ID, Source: s.params.Source, Language: s.params.Language,
 		ClientID: s.params.ClientConversationID, SilenceTimeout: s.params.SilenceTimeout, At: at,
 		Numbered: s.params.Numbered, Shared: s.params.Shared && s.device == "", Generation: s.generation,
-		Acked: s.draft.acked.stored,
+		Acked: s.draft.acked.stored, Traceparent: tracing.Parent(ctx),
 	}
 }
 
@@ -59,7 +60,8 @@ func (s *scribe) attach(ctx context.Context, now time.Time) {
 		at = earlier(now, s.draft.unsaved[0].start)
 	}
 	s.saving = true
-	a := s.attachment(at)
+	ctx, span := startSpan(ctx, "attach")
+	a := s.attachment(ctx, at)
 	go func() {
 		o, err := persist(ctx, func(ctx context.Context) (outcome, error) {
 			stored, last, err := s.store.Attach(ctx, s.params.UID, a)
@@ -68,6 +70,7 @@ func (s *scribe) attach(ctx context.Context, now time.Time) {
 			}
 			return outcome{stored: stored, last: last, attached: true}, err
 		})
+		tracing.End(span, err)
 		o.err = err
 		s.saved <- o
 	}()
@@ -115,6 +118,7 @@ func (s *scribe) save(ctx context.Context, now time.Time) {
 	s.flushed = now
 	s.saving = true
 	reported := s.reported
+	ctx, span := beginSave(ctx, &c)
 	go func() {
 		o, err := s.commit(ctx, c, pages, flush)
 		o.err = err
@@ -122,6 +126,7 @@ func (s *scribe) save(ctx context.Context, now time.Time) {
 		if err == nil && o.took {
 			o.reported = s.announce(ctx, &o.stored, reported, report)
 		}
+		tracing.End(span, err)
 		s.saved <- o
 	}()
 }

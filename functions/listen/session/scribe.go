@@ -94,7 +94,7 @@ func newScribe(p Params, store Store, publisher Publisher, ledger *ledger, tell 
 // open attaches the session to its conversation for the first time.
 func (s *scribe) open(ctx context.Context) error {
 	now := time.Now()
-	stored, last, err := s.store.Attach(ctx, s.params.UID, s.attachment(now))
+	stored, last, err := s.store.Attach(ctx, s.params.UID, s.attachment(ctx, now))
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/event"
 	"earshot.dev/shared/logging"
+	"earshot.dev/shared/tracing"
 	"earshot.dev/shared/transcript"
 )
 
@@ -149,6 +150,7 @@ func (s *Session) Run(ctx context.Context) *Reason {
 	s.scribe.follow = func(c conversation.Conversation) { s.follow(ctx, c) }
 	s.began = time.Now()
 	s.lastFrame.Store(s.began.UnixNano())
+	defer s.closing(ctx)()
 
 	var group errgroup.Group
 	group.Go(func() error { s.write(ctx); return nil })
@@ -191,9 +193,11 @@ func (s *Session) reason() *Reason {
 }
 
 // open attaches the session to its conversation and opens the recogniser's stream.
-func (s *Session) open(live context.Context) error {
+func (s *Session) open(live context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(live, openLimit)
 	defer cancel()
+	ctx, span := startSpan(ctx, "open")
+	defer func() { tracing.End(span, err) }()
 	s.tell(wire.Status(wire.Initiating))
 	if err := s.scribe.open(ctx); err != nil {
 		s.Stop(StoreFailed)

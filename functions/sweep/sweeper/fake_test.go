@@ -89,7 +89,7 @@ func (m *memory) put(uid string, c *conversation.Conversation) {
 func (m *memory) add(id string, at time.Time, change func(c *conversation.Conversation)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := conversation.Attachment{SessionID: "s", SilenceTimeout: 2 * time.Minute, At: at}.Begin(id, conversation.Device{})
+	c := conversation.Attachment{SessionID: "s", SilenceTimeout: 2 * time.Minute, At: at, Traceparent: traceparent}.Begin(id, conversation.Device{})
 	if change != nil {
 		change(&c)
 	}
@@ -102,10 +102,14 @@ func (m *memory) get(id string) conversation.Conversation {
 	return m.all[id].Conversation
 }
 
+// traceparent is that of the session of every conversation.
+const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
 // board keeps the ids of what was published.
 type board struct {
 	mu   sync.Mutex
 	ids  []string
+	from []string                  // the traces of what was published
 	fail func(e event.Event) error // called by several at once
 }
 
@@ -117,7 +121,7 @@ func (b *board) Publish(_ context.Context, e event.Event) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.ids = append(b.ids, e.ID)
+	b.ids, b.from = append(b.ids, e.ID), append(b.from, e.Traceparent)
 	return nil
 }
 

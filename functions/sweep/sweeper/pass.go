@@ -111,6 +111,7 @@ func (p *pass) tend(ctx context.Context, o conversation.Owned) (did Report, err 
 	if err != nil {
 		return did, fault.New(fault.Internal, "announce", err)
 	}
+	e.Traceparent = c.Session.Traceparent // rather than that of the sweep, which caused nothing
 	if err := p.publisher.Publish(ctx, e); err != nil {
 		return did, err
 	}

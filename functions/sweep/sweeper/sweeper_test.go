@@ -68,6 +68,11 @@ func TestSweep(t *testing.T) {
 				if got != tt.want || (err != nil) != (tt.want.Failed > 0) {
 					t.Errorf("got %+v, %v; want %+v", got, err, tt.want)
 				}
+				for _, from := range b.from {
+					if from != traceparent {
+						t.Errorf("traceparent: got %q, want that of the session, whatever the sweep belongs to", from)
+					}
+				}
 				if b.told() != tt.told {
 					t.Errorf("told: got %q, want %q", b.told(), tt.told)
 				}

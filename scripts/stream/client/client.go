@@ -29,6 +29,7 @@ type Config struct {
 	Interim     bool       // ask for words that may still change
 	Acknowledge bool       // number the audio, and be told when it is safe: see Session
 	Query       url.Values // further parameters
+	Traceparent string     // of the trace that the session is to belong to (W3C); empty: one of the server's
 }
 
 // readLimit bounds a message, in bytes: memory_created carries a whole conversation.
@@ -60,6 +61,9 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 	}
 	if c.Device != "" {
 		header.Set("X-Device-Id-Hash", c.Device)
+	}
+	if c.Traceparent != "" {
+		header.Set("Traceparent", c.Traceparent)
 	}
 	conn, answer, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPHeader: header})
 	unreached, ok := errors.AsType[*net.OpError](err)
