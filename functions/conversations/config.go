@@ -7,13 +7,15 @@ import (
 	"earshot.dev/shared/logging"
 	"earshot.dev/shared/redisclient"
 	"earshot.dev/shared/server"
+	"earshot.dev/shared/telemetry"
 )
 
 type config struct {
-	Server  server.Config
-	Logging logging.Config
-	Auth    auth.Config
-	Redis   redisclient.Config
+	Server    server.Config
+	Logging   logging.Config
+	Auth      auth.Config
+	Redis     redisclient.Config
+	Telemetry telemetry.Config
 
 	ProjectID string `env:"PROJECT_ID,required"`
 

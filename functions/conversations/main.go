@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"cloud.google.com/go/pubsub/v2"
 	"golang.org/x/time/rate"
@@ -22,16 +19,10 @@ import (
 	"earshot.dev/shared/redisclient"
 	"earshot.dev/shared/server"
 	"earshot.dev/shared/store"
+	"earshot.dev/shared/telemetry"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx); err != nil {
-		logging.Error(ctx, "service_failed", err)
-		os.Exit(1)
-	}
-}
+func main() { server.Main(run) }
 
 func run(ctx context.Context) (err error) {
 	cfg, err := readConfig()
@@ -39,6 +30,11 @@ func run(ctx context.Context) (err error) {
 		return fmt.Errorf("read config: %w", err)
 	}
 	slog.SetDefault(logging.New(os.Stderr, cfg.Logging, "conversations"))
+	stop, err := telemetry.Start(ctx, cfg.Telemetry, "conversations")
+	if err != nil {
+		return err
+	}
+	defer stop()
 
 	documents, err := store.Open(ctx, cfg.ProjectID)
 	if err != nil {
@@ -60,7 +56,7 @@ func run(ctx context.Context) (err error) {
 	}()
 
 	handler := api.New(api.Options{
-		Reader: db.Read, Store: db, Publisher: events, User: user(auth.NewUsers(ctx, cfg.Auth)),
+		Reader: db.Read, Store: db, Publisher: events, User: auth.NewUsers(ctx, cfg.Auth).User,
 		Rate: rate.Limit(cfg.UserRate), Burst: cfg.UserBurst,
 	})
 	framework, err := server.HTTPFunction(ctx, handler.ServeHTTP)
@@ -68,16 +64,4 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	return server.Run(ctx, cfg.Server, framework)
-}
-
-// user says who asks, by the bearer token.
-func user(users *auth.Users) func(r *http.Request) (string, error) {
-	return func(r *http.Request) (string, error) {
-		token, err := auth.Bearer(r)
-		if err != nil {
-			return "", err
-		}
-		uid, _, err := users.Verify(r.Context(), token)
-		return uid, err
-	}
 }

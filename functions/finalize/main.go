@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"cloud.google.com/go/pubsub/v2"
 
@@ -24,16 +22,10 @@ import (
 	"earshot.dev/shared/server"
 	"earshot.dev/shared/store"
 	"earshot.dev/shared/subscriber"
+	"earshot.dev/shared/telemetry"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx); err != nil {
-		logging.Error(ctx, "service_failed", err)
-		os.Exit(1)
-	}
-}
+func main() { server.Main(run) }
 
 func run(ctx context.Context) (err error) {
 	cfg, err := readConfig()
@@ -41,6 +33,11 @@ func run(ctx context.Context) (err error) {
 		return fmt.Errorf("read config: %w", err)
 	}
 	slog.SetDefault(logging.New(os.Stderr, cfg.Logging, "finalize"))
+	stop, err := telemetry.Start(ctx, cfg.Telemetry, "finalize")
+	if err != nil {
+		return err
+	}
+	defer stop()
 
 	documents, err := store.Open(ctx, cfg.ProjectID)
 	if err != nil {

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"earshot.dev/functions/integrations/webhook"
 	"earshot.dev/shared/auth"
@@ -20,16 +18,10 @@ import (
 	"earshot.dev/shared/server"
 	"earshot.dev/shared/store"
 	"earshot.dev/shared/subscriber"
+	"earshot.dev/shared/telemetry"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx); err != nil {
-		logging.Error(ctx, "service_failed", err)
-		os.Exit(1)
-	}
-}
+func main() { server.Main(run) }
 
 func run(ctx context.Context) (err error) {
 	cfg, err := readConfig()
@@ -37,6 +29,11 @@ func run(ctx context.Context) (err error) {
 		return fmt.Errorf("read config: %w", err)
 	}
 	slog.SetDefault(logging.New(os.Stderr, cfg.Logging, "integrations"))
+	stop, err := telemetry.Start(ctx, cfg.Telemetry, "integrations")
+	if err != nil {
+		return err
+	}
+	defer stop()
 
 	documents, err := store.Open(ctx, cfg.ProjectID)
 	if err != nil {

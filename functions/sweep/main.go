@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"cloud.google.com/go/pubsub/v2"
 
@@ -21,16 +19,10 @@ import (
 	"earshot.dev/shared/redisclient"
 	"earshot.dev/shared/server"
 	"earshot.dev/shared/store"
+	"earshot.dev/shared/telemetry"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx); err != nil {
-		logging.Error(ctx, "service_failed", err)
-		os.Exit(1)
-	}
-}
+func main() { server.Main(run) }
 
 func run(ctx context.Context) (err error) {
 	cfg, err := readConfig()
@@ -38,6 +30,11 @@ func run(ctx context.Context) (err error) {
 		return fmt.Errorf("read config: %w", err)
 	}
 	slog.SetDefault(logging.New(os.Stderr, cfg.Logging, "sweep"))
+	stop, err := telemetry.Start(ctx, cfg.Telemetry, "sweep")
+	if err != nil {
+		return err
+	}
+	defer stop()
 
 	documents, err := store.Open(ctx, cfg.ProjectID)
 	if err != nil {

@@ -11,10 +11,10 @@ const module = "earshot.dev/"
 // Lists of packages of this module. "*" stands for one name, a last "..." for everything at and below a folder.
 const (
 	domain   = "shared/transcript shared/usage shared/conversation shared/account shared/event"
-	basics   = domain + " shared/fault shared/logging shared/measure"
+	basics   = domain + " shared/fault shared/logging shared/measure shared/tracing"
 	adapters = "shared/store/... shared/cache/... shared/lock/... shared/publisher/... shared/subscriber/... " +
-		"shared/auth/... shared/server/... shared/logging/... shared/redisclient"
-	servers = "shared/firestoretest/... shared/redistest/..." // for tests and the local run
+		"shared/auth/... shared/server/... shared/logging/... shared/redisclient shared/telemetry shared/tracing"
+	servers = "shared/firestoretest/... shared/redistest/... shared/otlptest" // for tests and the local run
 )
 
 // A row of the import table: who may import which packages of this module, and whether libraries too.
@@ -48,12 +48,15 @@ var owners = []struct{ path, who string }{
 	{"C", "scripts/local/... functions/listen/audio"}, // there behind build tags: scripts/test builds the functions without cgo,
 	{module + "shared/firestoretest", "shared/firestoretest/... scripts/local/... scripts/emulator scripts/workload"},
 	{module + "shared/redistest", "shared/redistest/... scripts/local/... scripts/workload"},
+	{module + "shared/otlptest", "scripts/local/... scripts/workload"},
 	{"cloud.google.com/go/firestore", "shared/store/... shared/firestoretest/... scripts/..."},
 	{"cloud.google.com/go/pubsub", "shared/publisher functions/* scripts/..."},
 	{"github.com/bsm/redislock", "shared/lock"},
 	{"github.com/coreos/go-oidc", "shared/auth"},
 	{"github.com/lmittmann/tint", "shared/logging"},
 	{"github.com/maypok86/otter", "shared/cache"},
+	{"go.opentelemetry.io/otel/sdk", "shared/telemetry"},
+	{"go.opentelemetry.io/otel/exporters", "shared/telemetry"},
 	{"github.com/redis/go-redis", "shared/cache shared/cached shared/lock shared/redisclient scripts/..."},
 }
 

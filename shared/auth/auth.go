@@ -47,6 +47,16 @@ func (u *Users) Verify(ctx context.Context, token string) (uid string, expires t
 	return verified.Subject, verified.Expiry, nil
 }
 
+// User says who sends a request, by its bearer token.
+func (u *Users) User(r *http.Request) (uid string, err error) {
+	token, err := Bearer(r)
+	if err != nil {
+		return "", err
+	}
+	uid, _, err = u.Verify(r.Context(), token)
+	return uid, err
+}
+
 // validUID says whether s can be the id of a user and of a document.
 // https://firebase.google.com/docs/firestore/quotas#collections_documents_and_fields
 func validUID(s string) bool {

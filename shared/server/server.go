@@ -28,6 +28,7 @@ const (
 	eventDraining = "server_draining"
 	eventStopped  = "server_stopped"
 	eventPanicked = "request_panicked"
+	eventFailed   = "service_failed"
 )
 
 // version is that of the binary, as it is logged and /healthz says. The linker sets it: see .ko.yaml.

@@ -47,6 +47,8 @@ type Options struct {
 	Retry      Retry         // of pushes: by default the cloud's, twenty times as fast
 	SweepEvery time.Duration // 1 min by default
 
+	Telemetry string // an OTLP receiver over gRPC to send traces and metrics to, all of them; nowhere by default
+
 	Env map[string][]string // further variables of a function, by its name, as NAME=value
 
 	// Through gives the address at which a function finds a server: a test may put something in between. nil: the
@@ -273,12 +275,17 @@ func stop(functions ...*Function) error {
 
 // environment is what all functions are told, beside what this process was started with.
 func (s *Stack) environment() []string {
-	return append(os.Environ(),
+	env := append(os.Environ(),
 		"PROJECT_ID="+s.Project,
 		"GOOGLE_CLOUD_PROJECT="+s.Project,
 		"LOG_FORMAT="+s.options.LogFormat,
 		"LOG_LEVEL="+s.options.LogLevel,
 	)
+	if s.options.Telemetry == "" {
+		return env
+	}
+	return append(env, "OTEL_EXPORTER_OTLP_ENDPOINT="+s.options.Telemetry, "OTEL_TRACES_SAMPLER_ARG=1",
+		"OTEL_BSP_SCHEDULE_DELAY=100", "OTEL_METRIC_EXPORT_INTERVAL=500")
 }
 
 // Server is what functions stand on.
