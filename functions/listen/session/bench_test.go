@@ -2,12 +2,15 @@ package session
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -15,12 +18,12 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/pion/opus/pkg/oggreader"
 
 	"earshot.dev/functions/listen/audio"
 	"earshot.dev/functions/listen/stt"
 	"earshot.dev/functions/listen/vad"
 	"earshot.dev/functions/listen/wire"
-	"earshot.dev/scripts/stream/source"
 )
 
 // BenchmarkFrame is what one Opus packet of 20 ms costs, in each part of its way and in all: bare is the WebSocket library
@@ -202,7 +205,8 @@ func serve(b *testing.B, visit func(context.Context, *websocket.Conn)) *peer {
 	}))
 	p.stop = server.Close
 	var err error
-	if p.conn, err = net.Dial("tcp", server.Listener.Addr().String()); err != nil {
+	var dialer net.Dialer
+	if p.conn, err = dialer.DialContext(b.Context(), "tcp", server.Listener.Addr().String()); err != nil {
 		b.Fatal(err)
 	}
 	_, err = io.WriteString(p.conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
@@ -329,17 +333,27 @@ func (f *free) Recv(ctx context.Context) (stt.Result, error) {
 // recording is a few seconds of speech, in Opus packets of 20 ms.
 func recording(b *testing.B) [][]byte {
 	b.Helper()
-	audio, err := source.Open(b.Context(), "../audio/testdata/silk20.opus", source.Wish{})
+	file, err := os.Open("../audio/testdata/silk20.opus")
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer audio.Close()
+	defer file.Close()
+	ogg, _, err := oggreader.NewWith(file)
+	if err != nil {
+		b.Fatal(err)
+	}
 	var packets [][]byte
-	for p, err := range audio.Packets {
+	for {
+		packet, _, err := ogg.ParseNextPacket()
+		if errors.Is(err, io.EOF) {
+			break
+		}
 		if err != nil {
 			b.Fatal(err)
 		}
-		packets = append(packets, p.Data)
+		if !bytes.HasPrefix(packet, []byte("Opus")) { // OpusHead and OpusTags are about the audio
+			packets = append(packets, packet)
+		}
 	}
 	for len(packets) < 150 {
 		packets = append(packets, packets...)
