@@ -195,17 +195,11 @@ resource "google_monitoring_alert_policy" "recognizer_failing" {
 
   conditions {
     display_name = "recognizer_failed"
-    condition_threshold {
-      filter          = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.recognizer_failed.name}\""
-      comparison      = "COMPARISON_GT"
-      threshold_value = 20
-      duration        = "0s"
-      aggregations {
-        alignment_period     = "300s"
-        per_series_aligner   = "ALIGN_DELTA"
-        cross_series_reducer = "REDUCE_SUM"
-        group_by_fields      = ["metric.label.failure"]
-      }
+    condition_prometheus_query_language {
+      query                     = "sum(increase({\"earshot.session.ended\", reason=\"recognizer_failed\"}[5m])) > 20"
+      duration                  = "0s"
+      evaluation_interval       = "60s"
+      disable_metric_validation = true # it exists from the first point on
     }
   }
 
@@ -249,17 +243,12 @@ resource "google_monitoring_alert_policy" "finalization_failing" {
   notification_channels = [google_monitoring_notification_channel.on_call.id]
 
   conditions {
-    display_name = "conversation_failed"
-    condition_threshold {
-      filter          = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.conversation_failed.name}\""
-      comparison      = "COMPARISON_GT"
-      threshold_value = 5
-      duration        = "0s"
-      aggregations {
-        alignment_period     = "3600s"
-        per_series_aligner   = "ALIGN_DELTA"
-        cross_series_reducer = "REDUCE_SUM"
-      }
+    display_name = "failed"
+    condition_prometheus_query_language {
+      query                     = "sum(increase({\"earshot.finalization.attempts\", outcome=\"failed\"}[1h])) > 5"
+      duration                  = "0s"
+      evaluation_interval       = "60s"
+      disable_metric_validation = true # it exists from the first point on
     }
   }
 
@@ -371,5 +360,71 @@ resource "google_monitoring_alert_policy" "redis_full" {
   documentation {
     subject = "Redis runs out of memory"
     content = "Redis uses over 90 % of its memory, and drops what is in use. What to do: infra/README.md, \"Redis runs out of memory\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "words_late" {
+  display_name          = "Words are stored late"
+  severity              = "ERROR"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+
+  conditions {
+    display_name = "word to durable"
+    condition_prometheus_query_language {
+      query                     = "histogram_quantile(0.95, sum by (le) (rate({\"earshot.lag.word_to_durable_bucket\"}[5m]))) > 5"
+      duration                  = "600s"
+      evaluation_interval       = "60s"
+      disable_metric_validation = true # it exists from the first point on
+    }
+  }
+
+  documentation {
+    subject = "Words are stored late"
+    content = "One in twenty words has waited for over 5 s to be stored, for ten minutes. What to do: infra/README.md, \"Words are stored late\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "finalization_late" {
+  display_name          = "Conversations are finalized late"
+  severity              = "ERROR"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+
+  conditions {
+    display_name = "end to completion"
+    condition_prometheus_query_language {
+      query                     = "histogram_quantile(0.9, sum by (le) (rate({\"earshot.finalization.age_bucket\"}[30m]))) > 600"
+      duration                  = "600s"
+      evaluation_interval       = "60s"
+      disable_metric_validation = true # it exists from the first point on
+    }
+  }
+
+  documentation {
+    subject = "Conversations are finalized late"
+    content = "One in ten conversations took over ten minutes from its end to its completion. What to do: infra/README.md, \"Conversations are finalized late\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "overdue" {
+  display_name          = "Something is long overdue"
+  severity              = "ERROR"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+
+  conditions {
+    display_name = "oldest"
+    condition_prometheus_query_language {
+      query                     = "max by (kind) ({\"earshot.sweep.oldest\"}) > 900"
+      duration                  = "600s"
+      evaluation_interval       = "60s"
+      disable_metric_validation = true # it exists from the first point on
+    }
+  }
+
+  documentation {
+    subject = "Something is long overdue"
+    content = "The sweep finds things that should have happened over 15 minutes ago, and they stay. What to do: infra/README.md, \"Something is long overdue\"."
   }
 }

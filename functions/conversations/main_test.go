@@ -193,7 +193,7 @@ func TestReads(t *testing.T) {
 		year[usage.Hour(time.Date(time.Now().Year(), 1, 1, 7, 0, 0, 0, time.UTC).AddDate(0, 0, day))] = usage.Totals{AudioMS: 1000, Words: 1}
 	}
 	for hour, totals := range year {
-		if err := a.db.RecordUsage(t.Context(), "anna", "c", usage.Hours{hour: totals}); err != nil {
+		if _, err := a.db.RecordUsage(t.Context(), "anna", "c", usage.Hours{hour: totals}); err != nil {
 			t.Fatal(err)
 		}
 	}

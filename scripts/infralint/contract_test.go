@@ -57,6 +57,8 @@ var rules = []rule{
 	{"time to live", checkTimeToLive},
 	{"log events", checkLogEvents},
 	{"runbook", checkRunbook},
+	{"metrics", checkMetrics},
+	{"queries", checkQueries},
 	{"releases", checkReleases},
 }
 

@@ -11,7 +11,7 @@ const module = "earshot.dev/"
 // Lists of packages of this module. "*" stands for one name, a last "..." for everything at and below a folder.
 const (
 	domain   = "shared/transcript shared/usage shared/conversation shared/account shared/event"
-	basics   = domain + " shared/fault shared/logging shared/tracing"
+	basics   = domain + " shared/fault shared/logging shared/measure shared/tracing"
 	adapters = "shared/store/... shared/cache/... shared/lock/... shared/publisher/... shared/subscriber/... " +
 		"shared/auth/... shared/server/... shared/logging/... shared/redisclient shared/telemetry shared/tracing"
 	servers = "shared/firestoretest/... shared/redistest/... shared/otlptest" // for tests and the local run
@@ -34,6 +34,7 @@ var imports = []row{
 	{"shared/account", "shared/transcript shared/usage shared/conversation", false},
 	{"shared/event", "shared/transcript shared/usage shared/conversation shared/account", false},
 	{"shared/fault", domain, false},
+	{"shared/measure", "", true},
 	{adapters, basics, true},
 	{"shared/cached", basics + " shared/store shared/cache", true}, // the two together
 	{servers, basics, true},

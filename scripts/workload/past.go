@@ -72,7 +72,7 @@ func useHours(ctx context.Context, db *store.Store, uid string, now time.Time) e
 			at := now.Add(-time.Duration(24*day+hour) * time.Hour)
 			used[usage.Hour(at)] = usage.Totals{AudioMS: 90_000, SpeechMS: 60_000, Words: 150}
 		}
-		if err := db.RecordUsage(ctx, uid, "past", used); err != nil {
+		if _, err := db.RecordUsage(ctx, uid, "past", used); err != nil {
 			return err
 		}
 	}
@@ -156,9 +156,10 @@ func (t *talk) flush(ctx context.Context) error {
 // count tells the usage, as functions/usage does each minute.
 func (t *talk) count(ctx context.Context) error {
 	long := t.at.Sub(t.conversation.StartedAt).Milliseconds()
-	return t.db.RecordUsage(ctx, t.uid, t.conversation.ID, usage.Hours{
+	_, err := t.db.RecordUsage(ctx, t.uid, t.conversation.ID, usage.Hours{
 		usage.Hour(t.conversation.StartedAt): {AudioMS: long, SpeechMS: long, Words: int64(t.conversation.Words)},
 	})
+	return err
 }
 
 // finish ends and finalizes the conversation.

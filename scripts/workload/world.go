@@ -47,7 +47,7 @@ type world struct {
 type backend interface {
 	api.Store
 	Attach(ctx context.Context, uid string, a conversation.Attachment) (conversation.Conversation, transcript.Page, error)
-	RecordUsage(ctx context.Context, uid, cid string, hours usage.Hours) error
+	RecordUsage(ctx context.Context, uid, cid string, hours usage.Hours) (usage.Totals, error)
 }
 
 // instance is one process of a function.

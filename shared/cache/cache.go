@@ -49,6 +49,7 @@ type Query[T any] struct {
 	local       *otter.Cache[string, answer[T]] // nil without a LocalTTL
 	remote      *remote
 	stats       counters
+	silence     func() // ends the signals
 
 	mu         sync.Mutex
 	flights    map[string]*flight[T] // the latest of each key that is under way
@@ -83,6 +84,7 @@ func New[T any](client *redis.Client, o Options, load func(ctx context.Context, 
 	}
 	q.closed, q.close = context.WithCancel(context.Background())
 	q.remote = newRemote(client, o, &q.stats)
+	q.silence = signal(o.Name, q.Stats)
 	if o.LocalTTL > 0 {
 		q.local = otter.Must(&otter.Options[string, answer[T]]{
 			MaximumWeight: uint64(cmp.Or(o.LocalBytes, defaultLocalBytes)),
@@ -179,6 +181,7 @@ func (q *Query[T]) Close() {
 	q.mu.Unlock()
 	q.flying.Wait()
 	q.remote.close()
+	q.silence()
 	if q.local != nil {
 		q.local.StopAllGoroutines()
 	}

@@ -71,10 +71,10 @@ func (s *Store) Delete(ctx context.Context, uid string, c *conversation.Conversa
 }
 
 // RecordUsage is [store.Store.RecordUsage].
-func (s *Store) RecordUsage(ctx context.Context, uid, cid string, hours usage.Hours) error {
-	err := s.Store.RecordUsage(ctx, uid, cid, hours)
+func (s *Store) RecordUsage(ctx context.Context, uid, cid string, hours usage.Hours) (usage.Totals, error) {
+	more, err := s.Store.RecordUsage(ctx, uid, cid, hours)
 	s.Read.usage.Invalidate(ctx, uid)
-	return err
+	return more, err
 }
 
 // PutWebhook is [store.Store.PutWebhook].

@@ -189,7 +189,8 @@ var writes = []write{
 	{"Contend", "two devices", func(r *rig) error { return r.writer.Contend(r.t.Context(), uid, "phone", at) }},
 	{"Attach", "another session", func(r *rig) error { return r.attach("s2", at) }},
 	{"RecordUsage", "usage", func(r *rig) error {
-		return r.writer.RecordUsage(r.t.Context(), uid, cid, usage.Hours{"2026-11-23T10": {AudioMS: 1000, Words: 9}})
+		_, err := r.writer.RecordUsage(r.t.Context(), uid, cid, usage.Hours{"2026-11-23T10": {AudioMS: 1000, Words: 9}})
+		return err
 	}},
 	{"Commit", "a title while it is live", func(r *rig) error {
 		r.conversation.Rename("Mine")

@@ -26,6 +26,7 @@ type Conversation struct {
 	CreatedAt, StartedAt         time.Time
 	FinishedAt                   time.Time // the end of the last word, or the start as long as there is none
 	SilenceTimeout               time.Duration
+	EndedAt                      time.Time // when it was last ended, or asked to be finalized again; zero: never
 	ExpiresAt                    time.Time // when the sweep looks at it; zero: never
 	Session                      Session   // the one that may write
 	Former                       []Session // those before it, newest first

@@ -49,6 +49,7 @@ func (c *Conversation) End(now time.Time, reason EndReason, announce string) boo
 // announceEnd has the end told, as that of a new revision.
 func (c *Conversation) announceEnd(now time.Time, announce string) {
 	c.Revision++
+	c.EndedAt = now
 	c.Pending = &Pending{announce, now}
 	c.ExpiresAt = now.Add(finalizeWithin)
 }

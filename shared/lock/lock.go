@@ -49,7 +49,9 @@ func New(client *redis.Client, ttl time.Duration) *Locker {
 	if !client.Options().ContextTimeoutEnabled {
 		panic("lock: the Redis client must have ContextTimeoutEnabled")
 	}
-	return &Locker{client: client, locks: redislock.New(client), ttl: ttl, id: rand.Text()}
+	l := &Locker{client: client, locks: redislock.New(client), ttl: ttl, id: rand.Text()}
+	l.signal()
+	return l
 }
 
 // Hold runs fn while holding the lock called name, and returns what fn returns. Its own errors are of kind Busy, if
@@ -93,6 +95,7 @@ func (l *Locker) obtain(ctx context.Context, key, token string, o Options) (*red
 	if !errors.Is(err, redislock.ErrNotObtained) || o.Wait <= 0 {
 		return lock, since, err
 	}
+	l.stats.waits.Add(1)
 	defer func() { l.stats.waited.Add(int64(time.Since(started))) }()
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = firstWait, longestWait

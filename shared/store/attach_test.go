@@ -144,7 +144,7 @@ func TestLostAnswerToATransaction(t *testing.T) {
 			}
 			lose()
 			hours := usage.Hours{"2026-11-23T10": {AudioMS: 1000, Words: 3}}
-			if err := s.RecordUsage(t.Context(), "u", c.ID, hours); err != nil {
+			if _, err := s.RecordUsage(t.Context(), "u", c.ID, hours); err != nil {
 				t.Fatal(err)
 			}
 			months, err := s.Months(t.Context(), "u", "2026-11", "2026-11")

@@ -22,6 +22,7 @@ type conversationDoc struct {
 	CreatedAt        time.Time                      `firestore:"created_at"`
 	StartedAt        time.Time                      `firestore:"started_at"`
 	FinishedAt       time.Time                      `firestore:"finished_at"`
+	EndedAt          *time.Time                     `firestore:"ended_at,omitempty"`
 	SilenceTimeoutMS int64                          `firestore:"silence_timeout_ms"`
 	ExpiresAt        *time.Time                     `firestore:"expires_at,omitempty"`
 	Session          sessionDoc                     `firestore:"session"`
@@ -92,6 +93,9 @@ func toDoc(c *conversation.Conversation) *conversationDoc {
 		Pending: (*pendingDoc)(c.Pending), Claim: (*claimDoc)(c.Claim),
 		Attempts: c.Attempts, Failure: c.Failure, Revision: c.Revision,
 	}
+	if !c.EndedAt.IsZero() {
+		d.EndedAt = &c.EndedAt
+	}
 	if !c.ExpiresAt.IsZero() {
 		d.ExpiresAt = &c.ExpiresAt
 	}
@@ -116,6 +120,9 @@ func (d *conversationDoc) conversation(updateTime time.Time) conversation.Conver
 		Pending: (*conversation.Pending)(d.Pending), Claim: (*conversation.Claim)(d.Claim),
 		Attempts: d.Attempts, Failure: d.Failure, Revision: d.Revision,
 		UpdateTime: updateTime,
+	}
+	if d.EndedAt != nil {
+		c.EndedAt = *d.EndedAt
 	}
 	if d.ExpiresAt != nil {
 		c.ExpiresAt = *d.ExpiresAt

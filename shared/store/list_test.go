@@ -168,7 +168,7 @@ func TestPeriods(t *testing.T) {
 	for _, hour := range []string{"2025-12-31T23", "2026-01-01T00", "2026-01-31T12", "2026-02-01T00", "2026-12-31T23"} {
 		hours[hour] = usage.Totals{Words: 1}
 	}
-	if err := s.RecordUsage(t.Context(), "u", "c", hours); err != nil {
+	if _, err := s.RecordUsage(t.Context(), "u", "c", hours); err != nil {
 		t.Fatal(err)
 	}
 	keys := func(periods []usage.Period, err error) []string {

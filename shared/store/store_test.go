@@ -245,13 +245,16 @@ func TestAttachAtOnce(t *testing.T) {
 func TestUsageAddsUp(t *testing.T) {
 	s, _ := open(t)
 	hour := "2026-11-30T23"
+	added := make(chan usage.Totals, 20)
 	var group errgroup.Group
 	group.SetLimit(4)
 	for n := range 10 {
 		for _, cid := range []string{"c-1", "c-2"} {
 			group.Go(func() error {
 				totals := usage.Totals{AudioMS: int64(n+1) * 1000, SpeechMS: int64(n+1) * 500, Words: int64(n + 1)}
-				return s.RecordUsage(t.Context(), "u", cid, usage.Hours{hour: totals, "2026-12-01T00": totals})
+				more, err := s.RecordUsage(t.Context(), "u", cid, usage.Hours{hour: totals, "2026-12-01T00": totals})
+				added <- more
+				return err
 			})
 		}
 	}
@@ -259,6 +262,13 @@ func TestUsageAddsUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := usage.Totals{AudioMS: 20000, SpeechMS: 10000, Words: 20}
+	var more usage.Totals
+	for range cap(added) {
+		more = more.Add(<-added)
+	}
+	if twice := want.Add(want); more != twice {
+		t.Errorf("the calls gave %+v as new in all, want %+v: both months'", more, twice)
+	}
 	for _, month := range []string{"2026-11", "2026-12"} {
 		got, err := s.Months(t.Context(), "u", month, month)
 		if err != nil || len(got) != 1 || got[0].Totals != want {
@@ -269,7 +279,7 @@ func TestUsageAddsUp(t *testing.T) {
 	if err != nil || day.Totals != want {
 		t.Errorf("day: got %+v (%v), want %+v", day, err, want)
 	}
-	err = s.RecordUsage(t.Context(), "u", "c", usage.Hours{"not an hour": {Words: 1}})
+	_, err = s.RecordUsage(t.Context(), "u", "c", usage.Hours{"not an hour": {Words: 1}})
 	if !fault.Is(err, fault.Invalid) {
 		t.Errorf("a bad hour: got %v, want invalid", err)
 	}

@@ -29,8 +29,9 @@ func (s *Store) period(uid, key string) *firestore.DocumentRef {
 }
 
 // RecordUsage takes in the totals of a conversation by hour and adds what is new in them to the hours, days and
-// months they belong to, in one transaction. Totals that are old or known change nothing.
-func (s *Store) RecordUsage(ctx context.Context, uid, cid string, hours usage.Hours) error {
+// months they belong to, in one transaction. It gives what was new. Totals that are old or known change nothing.
+func (s *Store) RecordUsage(ctx context.Context, uid, cid string, hours usage.Hours) (usage.Totals, error) {
+	var more usage.Totals
 	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		keys := slices.Sorted(maps.Keys(hours))
 		refs := make([]*firestore.DocumentRef, len(keys))
@@ -47,14 +48,18 @@ func (s *Store) RecordUsage(ctx context.Context, uid, cid string, hours usage.Ho
 				return err
 			}
 		}
+		more = usage.Totals{}
 		for period, totals := range added {
+			if period[:1] == monthPrefix {
+				more = more.Add(totals)
+			}
 			if err := tx.Set(s.period(uid, period), increments(totals), firestore.MergeAll); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	return wrap("record usage", err)
+	return more, wrap("record usage", err)
 }
 
 // record writes one hour, where the report has anything new, and notes what it adds to the day and the month.

@@ -80,6 +80,7 @@ func (f *Finalizer) Finalize(ctx context.Context, e event.Event) error {
 	err = f.Hold(ctx, name, func(ctx context.Context) error {
 		a := &attempt{Finalizer: f, uid: told.UID, cid: told.ConversationID, began: time.Now()}
 		o, err := a.run(ctx)
+		a.signal(ctx, o, err)
 		if err == nil {
 			a.log(ctx, o)
 		}

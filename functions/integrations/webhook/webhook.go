@@ -145,6 +145,7 @@ func (s *Sender) attempt(ctx context.Context, uid string, d account.Delivery, r 
 	began := time.Now()
 	status, refused := s.post(ctx, r)
 	took := time.Since(began)
+	signal(ctx, d.Webhook, refused, took)
 	later := fault.Is(refused, fault.Unavailable)
 	d.Attempts++
 	d.Status = status

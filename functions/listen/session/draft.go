@@ -20,6 +20,7 @@ type utterance struct {
 	person     string // who that is, if it was said
 	provider   string // who recognised it, where that wasn't us
 	start, end time.Time
+	known      time.Time // when its words became final
 }
 
 func (u utterance) segment(origin time.Time) transcript.Segment {

@@ -74,7 +74,8 @@ type intake struct {
 	samples  []int16       // of the packet at hand
 	batch    []byte        // speech that waits for more
 	counted  usage.Totals  // what settle has reported
-	spoiled  int           // packets that could not be decoded
+	spoiled  int64         // packets that could not be decoded
+	late     int64         // packets that came after the end
 	err      error         // of the first Send that failed
 	silence  *time.Timer   // fires when no audio has come for a lull
 	stalled  bool          // it has fired, in a word
@@ -136,6 +137,7 @@ func (in *intake) packet(ctx context.Context, packet []byte, at time.Time) (end 
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.closed {
+		in.late++
 		return 0, false, nil
 	}
 	samples, err := in.decoder.Decode(in.samples[:0], packet)

@@ -42,6 +42,9 @@ func (s *Session) read(ctx context.Context) {
 		f := frame{time.Now(), binary, data, err}
 		if err == nil {
 			s.lastFrame.Store(f.at.UnixNano())
+			if binary && len(data) > wire.Keepalive {
+				s.frames.Add(1)
+			}
 			s.bound(len(data))
 		}
 		if !s.early.keep(f) {
@@ -69,7 +72,7 @@ func (s *Session) take(ctx context.Context, f frame) {
 
 // bound holds the client to the limits. One that is too fast is read no faster: nothing is lost by it.
 func (s *Session) bound(size int) {
-	if s.bytes += int64(size); s.params.MaxBytes > 0 && s.bytes > s.params.MaxBytes {
+	if bytes := s.bytes.Add(int64(size)); s.params.MaxBytes > 0 && bytes > s.params.MaxBytes {
 		s.Stop(TooMuch)
 	}
 	if s.pace == nil {
@@ -87,7 +90,7 @@ func (s *Session) bound(size int) {
 func (s *Session) listen(ctx context.Context, f frame) error {
 	frame, ok := s.framing.Parse(f.data)
 	if !ok {
-		s.ignored.Add(1)
+		s.malformed.Add(1)
 		return nil
 	}
 	if s.framing.Numbered {
@@ -106,7 +109,7 @@ func (s *Session) listen(ctx context.Context, f frame) error {
 	}
 	if frame.Channel < 0 || s.params.CustomSTT {
 		if frame.Channel < 0 {
-			s.ignored.Add(1)
+			s.astray.Add(1)
 		}
 		if s.framing.Numbered {
 			s.ledger.enter(entry{sequence: frame.Sequence})

@@ -25,6 +25,7 @@ func NewRegistry(limit, perUser int) *Registry {
 // Run lives a session. Overloaded: there is no room for it, and nothing has been run.
 func (r *Registry) Run(ctx context.Context, s *Session) error {
 	if err := r.add(s); err != nil {
+		sessionsLost.Add(ctx, 1)
 		return err
 	}
 	defer r.remove(s)

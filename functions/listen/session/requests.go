@@ -20,7 +20,7 @@ type photo struct {
 }
 
 // obey does what the client asks for.
-func (s *scribe) obey(r request) {
+func (s *scribe) obey(ctx context.Context, r request) {
 	switch r.Type {
 	case wire.TypeEnd, wire.TypeFinalizationReason:
 		switch {
@@ -33,7 +33,7 @@ func (s *scribe) obey(r request) {
 		}
 	case wire.TypeSuggestedTranscript:
 		if s.params.CustomSTT {
-			s.suggested(r.Segments, r.Provider)
+			s.suggested(ctx, r.Segments, r.Provider)
 		}
 	case wire.TypeSpeakerAssigned:
 		if s.draft.open() {
@@ -45,7 +45,7 @@ func (s *scribe) obey(r request) {
 }
 
 // suggested takes in what the client recognised. Its times count from the session's start, and can't be ahead of now.
-func (s *scribe) suggested(segments []transcript.Segment, provider string) {
+func (s *scribe) suggested(ctx context.Context, segments []transcript.Segment, provider string) {
 	now := time.Now()
 	us := make([]utterance, 0, len(segments))
 	for _, seg := range segments {
@@ -62,7 +62,7 @@ func (s *scribe) suggested(segments []transcript.Segment, provider string) {
 		}
 		us = append(us, u)
 	}
-	s.take(us)
+	s.take(ctx, us)
 }
 
 // idOf is the id of a suggested segment: the client's own where that is a UUID, else one that is made of it, so that a

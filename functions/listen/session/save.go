@@ -34,6 +34,7 @@ type outcome struct {
 	last     transcript.Page    // its last page, where it was read
 	attached bool               // it is the conversation to go on with
 	took     bool               // the commit took effect; else nothing of it did
+	at       time.Time          // when that was known
 	reread   bool               // stored and last were read back: somebody else may have written
 	gone     bool               // the conversation was deleted
 	replaced bool               // a newer session of the device has the audio again
@@ -121,7 +122,7 @@ func (s *scribe) save(ctx context.Context, now time.Time) {
 	ctx, span := beginSave(ctx, &c)
 	go func() {
 		o, err := s.commit(ctx, c, pages, flush)
-		o.err = err
+		o.err, o.at = err, time.Now()
 		o.reported = reported
 		if err == nil && o.took {
 			o.reported = s.announce(ctx, &o.stored, reported, report)
@@ -250,6 +251,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		if s.params.Numbered && o.stored.Acked.Sequence > s.draft.acked.stored.Sequence {
 			s.tell(wire.AudioAck(o.stored.Acked.Sequence))
 		}
+		s.signalStored(ctx, o.at)
 		s.draft.committed(o.stored)
 		s.reported = o.reported
 	}

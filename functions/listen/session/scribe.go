@@ -129,14 +129,14 @@ func (s *scribe) run(ctx context.Context, results <-chan heard, requests <-chan 
 		case h, ok := <-results:
 			if !ok {
 				for len(requests) > 0 {
-					s.obey(<-requests)
+					s.obey(ctx, <-requests)
 				}
 				results, s.over = nil, true
 				continue
 			}
-			s.hear(h)
+			s.hear(ctx, h)
 		case r := <-requests:
-			s.obey(r)
+			s.obey(ctx, r)
 		case o := <-s.saved:
 			s.settle(ctx, o)
 		case <-timer.C:
@@ -148,9 +148,9 @@ func (s *scribe) run(ctx context.Context, results <-chan heard, requests <-chan 
 }
 
 // hear lays final words into the conversation and shows them.
-func (s *scribe) hear(h heard) {
+func (s *scribe) hear(ctx context.Context, h heard) {
 	if !h.final {
-		s.murmur(h.utterances)
+		s.murmur(ctx, h.utterances)
 		return
 	}
 	s.through[h.channel] = max(s.through[h.channel], h.through)
@@ -158,13 +158,18 @@ func (s *scribe) hear(h heard) {
 	if s.replaced {
 		return
 	}
-	s.take(h.utterances)
+	s.take(ctx, h.utterances)
+	signalShown(ctx, h.utterances, finalWords)
 }
 
 // take lays utterances into the conversation that they belong to.
-func (s *scribe) take(us []utterance) {
+func (s *scribe) take(ctx context.Context, us []utterance) {
+	now := time.Now()
 	for _, u := range us {
-		s.words += len(strings.Fields(u.text))
+		u.known = now
+		n := len(strings.Fields(u.text))
+		s.words += n
+		wordsMade.Add(ctx, int64(n))
 		if s.ending != nil && !u.start.Before(s.ending.at) {
 			s.held = append(s.held, u)
 			continue
@@ -177,12 +182,16 @@ func (s *scribe) take(us []utterance) {
 }
 
 // murmur takes words that may still change: they are no silence, and a client that wants them is shown them.
-func (s *scribe) murmur(us []utterance) {
-	for _, u := range us {
-		if u.end.After(s.murmured) {
+func (s *scribe) murmur(ctx context.Context, us []utterance) {
+	for i, u := range us {
+		isNew := u.end.After(s.murmured)
+		if isNew {
 			s.murmured = u.end
 		}
 		if s.params.Interim && s.draft.open() {
+			if isNew {
+				signalShown(ctx, us[i:i+1], interimWords)
+			}
 			seg := u.segment(s.draft.stored.StartedAt)
 			s.tell(wire.Interim(seg.Text, seg.Start, seg.End, seg.Speaker))
 		}

@@ -85,11 +85,16 @@ type Session struct {
 	outbound chan []byte   // -> write
 	said     chan struct{} // closed when nothing more goes to outbound
 
-	pace       *rate.Limiter // owned by read, as is bytes; nil: no limit
-	bytes      int64         // that came in
+	pace       *rate.Limiter // owned by read; nil: no limit
 	unwritable bool          // owned by write: a frame could not be written
+	signalled  tally         // owned by age, and by Run after it: what the metrics know of
 
 	lastFrame atomic.Int64 // when the client was last heard, Unix ns: set by read, looked at by write
+	frames    atomic.Int64 // of audio, that came in
+	bytes     atomic.Int64 // of everything that came in
+	malformed atomic.Int64 // frames of audio that are none
+	astray    atomic.Int64 // frames of a channel that there isn't
+	untold    atomic.Int64 // messages that the client was too slow for
 	ignored   atomic.Int64 // text frames that asked for nothing
 	failed    atomic.Bool  // the recogniser failed, and that was told
 }
@@ -151,6 +156,7 @@ func (s *Session) Run(ctx context.Context) *Reason {
 	s.began = time.Now()
 	s.lastFrame.Store(s.began.UnixNano())
 	defer s.closing(ctx)()
+	sessionsOpen.Add(ctx, 1)
 
 	var group errgroup.Group
 	group.Go(func() error { s.write(ctx); return nil })
@@ -166,10 +172,11 @@ func (s *Session) Run(ctx context.Context) *Reason {
 	_ = s.following.Wait() // and who follows by themselves
 
 	reason := s.reason()
+	s.signalEnd(ctx, reason)
 	logging.From(ctx).InfoContext(ctx, "session_ended", slog.String("reason", reason.Name),
 		slog.Duration("lasted", time.Since(s.began)), slog.Int("words", s.scribe.words),
 		slog.Int("conversations", s.scribe.conversations),
-		slog.Int64("ignored_messages", s.ignored.Load()), s.audio())
+		slog.Int64("ignored_messages", s.ignored.Load()), s.signalled.packets())
 	return reason
 }
 
@@ -260,7 +267,7 @@ func (s *Session) live(ctx context.Context, group *errgroup.Group) {
 		s.early.release(func(f frame) { s.take(ctx, f) })
 		return nil
 	})
-	group.Go(func() error { s.age(); return nil })
+	group.Go(func() error { s.age(ctx); return nil })
 	for channel, in := range s.intakes {
 		receivers.Go(func() {
 			ctx, cancel := s.within(ctx, lastWords)
@@ -290,12 +297,17 @@ func (s *Session) live(ctx context.Context, group *errgroup.Group) {
 	})
 }
 
-// age ends a session that is old where nobody is in the middle of a word.
-func (s *Session) age() {
-	wait := oldAge
+// age ends a session that is old where nobody is in the middle of a word. Until then it tells what was counted.
+func (s *Session) age(ctx context.Context) {
+	old, due := time.NewTimer(oldAge), time.NewTicker(signalEvery)
+	defer old.Stop()
+	defer due.Stop()
 	for {
 		select {
-		case <-time.After(wait):
+		case <-due.C:
+			s.signal(ctx)
+			continue
+		case <-old.C:
 		case <-s.stopping.Done():
 			return
 		}
@@ -304,30 +316,19 @@ func (s *Session) age() {
 			s.Stop(Aged)
 			return
 		}
-		wait = time.Second
+		old.Reset(time.Second)
 	}
 }
 
 // comesBack reports whether the client will send again what isn't acknowledged: it didn't choose to go.
 func (s *Session) comesBack() bool { return s.params.Numbered && s.reason() != ClientClosed }
 
-// audio says in the log what was wrong with the audio.
-func (s *Session) audio() slog.Attr {
-	gaps, repeats := s.ledger.counts()
-	spoiled := 0
-	for _, in := range s.intakes {
-		in.mu.Lock()
-		spoiled += in.spoiled
-		in.mu.Unlock()
-	}
-	return slog.Group("packets", slog.Int("spoiled", spoiled), slog.Int64("missing", gaps), slog.Int64("repeated", repeats))
-}
-
 // tell queues a message for the client. One who doesn't read is let go: what is stored isn't lost by it.
 func (s *Session) tell(frame []byte) {
 	select {
 	case s.outbound <- frame:
 	default:
+		s.untold.Add(1)
 		s.Stop(ClientSlow)
 	}
 }

@@ -31,6 +31,7 @@ type pass struct {
 	budget    time.Duration
 	tellAfter time.Duration
 	seen      map[string]bool // by owner and id
+	late      late
 
 	mu     sync.Mutex // guards what follows
 	report Report
@@ -56,6 +57,7 @@ func (p *pass) run(ctx context.Context) error {
 			p.errs = append(p.errs, err)
 			break
 		}
+		p.late.see(now, due)
 		fresh := slices.DeleteFunc(due, p.known)
 		if len(fresh) == 0 {
 			break

@@ -88,6 +88,7 @@ func (s *Sweeper) Sweep(ctx context.Context) (Report, error) {
 	if p == nil {
 		return Report{}, fault.Wrap("sweep", err)
 	}
+	p.signal(ctx, err)
 	r := p.report
 	logging.From(ctx).LogAttrs(ctx, slog.LevelInfo, sweepDone,
 		slog.Int("due", r.Due), slog.Int("ended", r.Ended), slog.Int("revived", r.Revived),

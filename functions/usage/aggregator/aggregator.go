@@ -14,7 +14,8 @@ import (
 
 // Store keeps the counters. Recording what is known, or less than what is known, changes nothing.
 type Store interface {
-	RecordUsage(ctx context.Context, uid, cid string, hours usage.Hours) error
+	// It gives what was new.
+	RecordUsage(ctx context.Context, uid, cid string, hours usage.Hours) (usage.Totals, error)
 }
 
 // Hold runs fn while nobody else runs one under the name. fault.Busy: somebody does.
@@ -37,7 +38,11 @@ func (a *Aggregator) Record(ctx context.Context, e event.Event) error {
 		return fault.New(fault.Invalid, op, err)
 	}
 	err = a.Hold(ctx, "usage:"+report.UID, func(ctx context.Context) error {
-		return a.Store.RecordUsage(ctx, report.UID, report.ConversationID, report.Hours)
+		more, err := a.Store.RecordUsage(ctx, report.UID, report.ConversationID, report.Hours)
+		if err == nil {
+			signal(ctx, more)
+		}
+		return err
 	})
 	return fault.Wrap(op, err)
 }

@@ -21,18 +21,18 @@ type ledger struct {
 	err   error
 }
 
-func (l *ledger) RecordUsage(_ context.Context, _, cid string, hours usage.Hours) error {
+func (l *ledger) RecordUsage(_ context.Context, _, cid string, hours usage.Hours) (more usage.Totals, err error) {
 	l.calls++
 	if l.err != nil {
-		return l.err
+		return more, l.err
 	}
 	for hour, t := range hours {
 		if l.hours[hour] == nil {
 			l.hours[hour] = usage.Counter{}
 		}
-		l.hours[hour].Report(cid, t)
+		more = more.Add(l.hours[hour].Report(cid, t))
 	}
-	return nil
+	return more, nil
 }
 
 func newAggregator() (*Aggregator, *ledger, *[]string) {

@@ -25,9 +25,11 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
+	"go.opentelemetry.io/otel/metric"
 
 	"earshot.dev/functions/listen/stt"
 	"earshot.dev/shared/logging"
+	"earshot.dev/shared/measure"
 )
 
 // Name is the name of the recogniser that is made of several.
@@ -141,6 +143,7 @@ type provider struct {
 	label   string
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
 	refused atomic.Bool // it won't have us
+	itself  metric.MeasurementOption
 }
 
 // failuresToOpen is how many streams in a row have to fail for a breaker to open. Wrong credentials open it at once.
@@ -150,7 +153,7 @@ const failuresToOpen = 5
 var errUnproven = errors.New("not known")
 
 func newProvider(label string, r stt.Recognizer, pause time.Duration) *provider {
-	p := &provider{Recognizer: r, label: label}
+	p := &provider{Recognizer: r, label: label, itself: measure.By("recognizer", label)}
 	p.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:    label,
 		Timeout: pause,

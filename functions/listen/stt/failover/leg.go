@@ -164,6 +164,7 @@ func (s *stream) feed(ctx context.Context, l *leg, stream stt.Stream) error {
 // tellLoss logs, once, what the leg won't hear since it wasn't kept.
 func (s *stream) tellLoss(l *leg) {
 	if lost := l.head.Lost(); lost > l.lost {
+		l.provider.signalLoss(lost - l.lost)
 		l.lost = lost
 		logging.From(s.life).WarnContext(s.life, eventLost, slog.String("recognizer", l.provider.label),
 			slog.Int64("audio_ms", lost.Milliseconds()))
@@ -185,6 +186,9 @@ func (s *stream) await(ctx context.Context, l *leg, buf []byte) (replay.Step, []
 
 // judge gives the verdict on a leg; a failure after a good one counts too.
 func (l *leg) judge(err error) {
+	if err != nil {
+		l.provider.signalFailure(err)
+	}
 	if l.judged && err != nil {
 		l.provider.failed(err)
 		return

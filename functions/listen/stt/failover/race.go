@@ -214,6 +214,7 @@ func (s *stream) promote(cause error) {
 		s.spent[s.active.provider] = cause
 	}
 	s.dropped(s.active, cause, s.standby)
+	s.active.provider.signalFailover()
 	s.seat(s.standby, nil)
 }
 
@@ -228,6 +229,7 @@ func (s *stream) advance(cause error) {
 	}
 	if failed != nil {
 		s.logFailure(failed, cause, next)
+		failed.provider.signalFailover()
 	}
 	s.seat(next, nil)
 }
