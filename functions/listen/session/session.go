@@ -87,17 +87,20 @@ type Session struct {
 	pace       *rate.Limiter // owned by read, as is bytes; nil: no limit
 	bytes      int64         // that came in
 	unwritable bool          // owned by write: a frame could not be written
+	queued     atomic.Int64  // bytes of outbound
 
 	lastFrame atomic.Int64 // when the client was last heard, Unix ns: set by read, looked at by write
 	ignored   atomic.Int64 // text frames that asked for nothing
 	failed    atomic.Bool  // the recogniser failed, and that was told
 }
 
-// The sizes of the queues between the loops. A client that lets outboundQueue messages pile up is too slow.
+// The sizes of the queues between the loops. A client is too slow that lets outboundQueue messages pile up, or more than
+// outboundBytes.
 const (
 	resultQueue   = 64
 	requestQueue  = 16
 	outboundQueue = 256
+	outboundBytes = 4 << 20
 )
 
 // The limits of a session's life.
@@ -321,8 +324,13 @@ func (s *Session) audio() slog.Attr {
 
 // tell queues a message for the client. One who doesn't read is let go: what is stored isn't lost by it.
 func (s *Session) tell(frame []byte) {
+	if s.queued.Load() > outboundBytes {
+		s.Stop(ClientSlow)
+		return
+	}
 	select {
 	case s.outbound <- frame:
+		s.queued.Add(int64(len(frame)))
 	default:
 		s.Stop(ClientSlow)
 	}
