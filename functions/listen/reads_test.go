@@ -119,7 +119,9 @@ func (b *bridge) Publish(_ context.Context, e event.Event) error {
 	}
 	told, err := event.Decode[event.Usage](e)
 	if err == nil {
-		b.outside(func(ctx context.Context) { _, err = b.store.RecordUsage(ctx, told.UID, told.ConversationID, told.Hours) })
+		b.outside(func(ctx context.Context) {
+			_, err = b.store.RecordUsage(ctx, told.UID, told.ConversationID, told.Hours)
+		})
 	}
 	return err
 }

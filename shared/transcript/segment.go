@@ -116,5 +116,7 @@ func nullable(s string) *string {
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
 
 func duration(s float64) time.Duration {
+	const most = 1e9 // 30 years, and far from what overflows
+	s = max(-most, min(s, most))
 	return time.Duration(s*1000+0.5) * time.Millisecond
 }

@@ -137,6 +137,7 @@ func TestSegmentOnTheWire(t *testing.T) {
 func FuzzSegment(f *testing.F) {
 	f.Add([]byte(`{"id":"a","text":"t","start":1.25,"end":2e9,"person_id":"p"}`))
 	f.Add([]byte(`{"start":-1}`))
+	f.Add([]byte(`{"start":-1e300,"end":1e300}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var s Segment
 		if err := json.Unmarshal(data, &s); err != nil {
@@ -144,6 +145,9 @@ func FuzzSegment(f *testing.F) {
 		}
 		if _, err := json.Marshal(s); err != nil {
 			t.Errorf("%s was read and can't be written: %v", data, err)
+		}
+		if day := 24 * time.Hour; max(s.Start, s.End) > 12_000*day || min(s.Start, s.End) < -12_000*day {
+			t.Errorf("%s: from %v to %v", data, s.Start, s.End)
 		}
 	})
 }

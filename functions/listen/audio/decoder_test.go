@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"earshot.dev/functions/listen/allocs"
 	"earshot.dev/functions/listen/audio"
 )
 
@@ -160,8 +161,9 @@ func FuzzPCM(f *testing.F) {
 		if wide {
 			codec, width = audio.PCM16, 2
 		}
-		d := newDecoder(t, codec, hz)
-		got, err := d.Decode(nil, packet)
+		var got []int16
+		var err error
+		allocs.Most(t, 1<<20, func() { got, err = newDecoder(t, codec, hz).Decode(nil, packet) })
 		if len(packet) > audio.MaxPacket {
 			if err == nil {
 				t.Fatalf("%d bytes were taken", len(packet))

@@ -93,7 +93,7 @@ func FuzzLC3(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		d := newDecoder(t, audio.LC3FS1030, 0)
 		for _, packet := range [][]byte{first, second, first} {
-			got, err := d.Decode(nil, packet)
+			got, err := bounded(t, d, packet)
 			if want := len(packet) / 30 * 160; err == nil && len(got) != want || err != nil && len(got) > 0 {
 				t.Fatalf("%d bytes: got %d samples and error %v, want %d, or none with an error", len(packet), len(got), err, want)
 			}

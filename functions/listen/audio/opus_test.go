@@ -12,6 +12,7 @@ import (
 
 	"github.com/pion/opus/pkg/oggreader"
 
+	"earshot.dev/functions/listen/allocs"
 	"earshot.dev/functions/listen/audio"
 )
 
@@ -109,7 +110,7 @@ func FuzzOpus(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		d := newDecoder(t, audio.Opus, 16000)
 		for _, packet := range [][]byte{first, second, first} {
-			got, err := d.Decode(nil, packet)
+			got, err := bounded(t, d, packet)
 			if longest := audio.SampleRate * 120 / 1000; len(got) > longest || err != nil && len(got) > 0 {
 				t.Fatalf("got %d samples and error %v, want %d at most and none with an error", len(got), err, longest)
 			}
@@ -120,6 +121,14 @@ func FuzzOpus(f *testing.F) {
 			}
 		}
 	})
+}
+
+// bounded decodes a packet, and holds the decoder to what a session reckons with (BenchmarkMemory): whatever the packet
+// says, no more is allocated than four times what the longest decodes to.
+func bounded(t testing.TB, d *audio.Decoder, packet []byte) (pcm []int16, err error) {
+	t.Helper()
+	allocs.Most(t, 1<<20, func() { pcm, err = d.Decode(nil, packet) })
+	return pcm, err
 }
 
 // speech reads the packets of a file in testdata.

@@ -30,6 +30,14 @@ func (u utterance) segment(origin time.Time) transcript.Segment {
 	}
 }
 
+// size is that of the text, in bytes.
+func size(us []utterance) (n int) {
+	for _, u := range us {
+		n += len(u.text)
+	}
+	return n
+}
+
 // draft is the conversation as this session sees it: what is stored, and on top of it what is not yet. When
 // somebody else turns out to have written, the stored part is replaced and the rest laid on top again. It does
 // no I/O.

@@ -14,8 +14,12 @@ type frame struct {
 	err    error // instead of data, at the end
 }
 
-// maxEarly is how many bytes are kept for a session that isn't open yet: 30 s of PCM16. The rest waits in the socket.
-const maxEarly = 1 << 20
+// maxEarly is how many bytes are kept for a session that isn't open yet, frameSize more for each frame than it has: 30 s
+// of PCM16. The rest waits in the socket.
+const (
+	maxEarly  = 1 << 20
+	frameSize = 64
+)
 
 // early is what comes before the session is open. Clients speak as soon as they are connected.
 type early struct {
@@ -36,7 +40,7 @@ func (e *early) keep(f frame) bool {
 	}
 	f.data = bytes.Clone(f.data)
 	e.frames = append(e.frames, f)
-	if e.size += len(f.data); e.size > maxEarly {
+	if e.size += frameSize + len(f.data); e.size > maxEarly {
 		e.mu.Unlock()
 		<-e.opened
 		e.mu.Lock()

@@ -176,7 +176,12 @@ func (in *intake) pass(ctx context.Context, c vad.Chunk) {
 	}
 }
 
+// finalize asks for the words of all that was sent. What is asked already is not asked again, however often a client
+// ends a conversation in which nothing more was said.
 func (in *intake) finalize(ctx context.Context) {
+	if n := len(in.asked); n > 0 && in.asked[n-1].offset == duration(in.sent) {
+		return
+	}
 	in.asked = append(in.asked, flush{time.Now(), duration(in.sent), in.gate.Quiet()})
 	in.note(in.stream.Finalize(ctx))
 }

@@ -112,7 +112,7 @@ func (s *Session) listen(ctx context.Context, f frame) error {
 			s.astray.Add(1)
 		}
 		if s.framing.Numbered {
-			s.ledger.enter(entry{sequence: frame.Sequence})
+			s.ledger.enter(frame.Sequence, 0, 0)
 		}
 		return nil
 	}
@@ -120,7 +120,7 @@ func (s *Session) listen(ctx context.Context, f frame) error {
 	in.wait(s.stopping.Done())
 	end, ok, err := in.packet(ctx, frame.Packet, f.at)
 	if ok && s.framing.Numbered {
-		s.ledger.enter(entry{frame.Sequence, end, uint8(frame.Channel)}) //nolint:gosec // below MaxChannels
+		s.ledger.enter(frame.Sequence, frame.Channel, end)
 	}
 	return err
 }
@@ -235,6 +235,7 @@ func (s *Session) write(ctx context.Context) {
 	for {
 		select {
 		case frame := <-s.outbound:
+			s.queued.Add(-int64(len(frame)))
 			s.send(ctx, frame)
 		case <-s.said:
 			for len(s.outbound) > 0 {

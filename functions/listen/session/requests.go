@@ -84,7 +84,11 @@ const maxSuggestions = 256
 // image takes in a part of an image, and keeps the image that it completes until it is stored.
 func (s *scribe) image(c wire.ImageChunk) {
 	data, ok := s.images.Add(c, time.Now())
-	if !ok || data != nil && s.seen >= s.params.MaxImages {
+	waiting := len(data)
+	for _, p := range s.photos {
+		waiting += len(p.Data)
+	}
+	if !ok || data != nil && (s.seen >= s.params.MaxImages || waiting > maxPhotos) {
 		s.ignore()
 		return
 	}
@@ -97,16 +101,18 @@ func (s *scribe) image(c wire.ImageChunk) {
 	s.photos = append(s.photos, photo{conversation.Photo{ID: id, Data: data, CreatedAt: time.Now()}, c.ID})
 }
 
-// savePhoto stores the first of the images that are not.
+// maxPhotos is how much is kept, in bytes, of images that are complete and not stored: four of the largest.
+const maxPhotos = 4 * wire.MaxImage
+
+// savePhoto stores the first of the images that are not. One that can't be stored is let go of.
 func (s *scribe) savePhoto(ctx context.Context) {
 	s.saving = true
 	p, cid := s.photos[0], s.draft.stored.ID
 	go func() {
-		o, err := persist(ctx, func(ctx context.Context) (outcome, error) {
-			return outcome{photo: &p}, s.store.PutPhoto(ctx, s.params.UID, cid, p.Photo)
+		_, err := persist(ctx, func(ctx context.Context) (outcome, error) {
+			return outcome{}, s.store.PutPhoto(ctx, s.params.UID, cid, p.Photo)
 		})
-		o.err = err
-		s.saved <- o
+		s.saved <- outcome{photo: &p, err: err}
 	}()
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"earshot.dev/shared/conversation"
 )
 
@@ -59,14 +61,15 @@ func TestSpeakerAssigned(t *testing.T) {
 		if err != nil || len(segments) != 1 {
 			t.Fatalf("stored %v (%v)", segments, err)
 		}
-		r.frame(false, fmt.Sprintf(`{"type":"speaker_assigned","speaker_id":0,"person_id":"p","person_name":"Pat","segment_ids":[%q,"gone"]}`, segments[0].ID))
+		gone := uuid.NewString()
+		r.frame(false, fmt.Sprintf(`{"type":"speaker_assigned","speaker_id":0,"person_id":"p","person_name":"Pat","segment_ids":[%q,%q,"none"]}`, segments[0].ID, gone))
 		r.audio(time.Second)
 		r.ear.say("two.")
 		pass(2 * time.Second)
 		r.session.Stop(Drained)
 		r.ended(Drained)
 		c := r.store.get("c1")
-		if c.People["0"] != (conversation.Person{ID: "p", Name: "Pat"}) || c.Named["gone"].ID != "p" || len(c.Named) != 1 {
+		if c.People["0"] != (conversation.Person{ID: "p", Name: "Pat"}) || c.Named[gone].ID != "p" || len(c.Named) != 1 {
 			t.Errorf("stored people %v, named %v", c.People, c.Named)
 		}
 		again := start(t, "s2", r)

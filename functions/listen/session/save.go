@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -227,6 +228,10 @@ func changed(hours, reported usage.Hours) usage.Hours {
 func (s *scribe) settle(ctx context.Context, o outcome) {
 	s.saving = false
 	switch {
+	case o.err != nil && o.photo != nil:
+		s.photos = s.photos[1:] // words are not to suffer for it
+		logging.Error(ctx, "images_not_stored", o.err, slog.Int("images", 1))
+		return
 	case o.err != nil:
 		s.failed = true
 		s.stop(StoreFailed)

@@ -26,9 +26,12 @@ const (
 // endingLimit is how long the end of a conversation waits for the words said before it.
 const endingLimit = 3 * time.Second
 
-// maxUnsaved is how many utterances are kept while the store doesn't answer. At one in two seconds that is
-// hours; the memory of a session is bounded all the same.
-const maxUnsaved = 10_000
+// maxUnsaved is how many utterances are kept while the store doesn't answer, and maxUnsavedText how much text, in bytes.
+// At one utterance in two seconds that is hours; the memory of a session is bounded all the same.
+const (
+	maxUnsaved     = 10_000
+	maxUnsavedText = 4 << 20
+)
 
 // scribe is the transcribe loop. It owns the conversation: it lays words into the draft, shows them, has them
 // stored, and begins and ends conversations. One save at a time is under way, in a goroutine that scribe waits
@@ -176,7 +179,7 @@ func (s *scribe) take(ctx context.Context, us []utterance) {
 		}
 		s.show(s.draft.add(u))
 	}
-	if len(s.draft.unsaved)+len(s.held) > maxUnsaved {
+	if n := len(s.draft.unsaved) + len(s.held); n > maxUnsaved || size(s.draft.unsaved)+size(s.held) > maxUnsavedText {
 		s.stop(StoreFailed)
 	}
 }
@@ -374,5 +377,8 @@ func (s *scribe) abandon(ctx context.Context) {
 			err = errAgain
 		}
 		logging.Error(ctx, "words_not_stored", err, slog.Int("utterances", lost))
+	}
+	if lost := len(s.photos); lost > 0 {
+		logging.Error(ctx, "images_not_stored", errAbandoned, slog.Int("images", lost))
 	}
 }

@@ -88,6 +88,7 @@ type Session struct {
 	pace       *rate.Limiter // owned by read; nil: no limit
 	unwritable bool          // owned by write: a frame could not be written
 	signalled  tally         // owned by age, and by Run after it: what the metrics know of
+	queued     atomic.Int64  // bytes of outbound
 
 	lastFrame atomic.Int64 // when the client was last heard, Unix ns: set by read, looked at by write
 	frames    atomic.Int64 // of audio, that came in
@@ -99,11 +100,13 @@ type Session struct {
 	failed    atomic.Bool  // the recogniser failed, and that was told
 }
 
-// The sizes of the queues between the loops. A client that lets outboundQueue messages pile up is too slow.
+// The sizes of the queues between the loops. A client is too slow that lets outboundQueue messages pile up, or more than
+// outboundBytes.
 const (
 	resultQueue   = 64
 	requestQueue  = 16
 	outboundQueue = 256
+	outboundBytes = 4 << 20
 )
 
 // The limits of a session's life.
@@ -325,10 +328,14 @@ func (s *Session) comesBack() bool { return s.params.Numbered && s.reason() != C
 
 // tell queues a message for the client. One who doesn't read is let go: what is stored isn't lost by it.
 func (s *Session) tell(frame []byte) {
-	select {
-	case s.outbound <- frame:
-	default:
-		s.untold.Add(1)
-		s.Stop(ClientSlow)
+	if s.queued.Load() <= outboundBytes {
+		select {
+		case s.outbound <- frame:
+			s.queued.Add(int64(len(frame)))
+			return
+		default:
+		}
 	}
+	s.untold.Add(1)
+	s.Stop(ClientSlow)
 }

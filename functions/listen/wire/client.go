@@ -3,6 +3,9 @@ package wire
 import (
 	"encoding/json"
 	"slices"
+	"strings"
+
+	"github.com/google/uuid"
 
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/transcript"
@@ -56,6 +59,7 @@ const (
 	maxSpeakers = 1000
 	maxNameSize = 128 // bytes, of an id or a name
 	maxNamed    = 1000
+	maxTextSize = 4000 // bytes, of a segment: 128 of them, a page, are stored in a document, which holds 1 MiB
 	maxChunks   = 256
 )
 
@@ -74,11 +78,10 @@ func ParseClient(data []byte) (ClientMessage, bool) {
 		_, known := endsNow[m.Reason]
 		return m, known
 	case TypeSuggestedTranscript:
-		m.Segments = slices.DeleteFunc(m.Segments, func(s transcript.Segment) bool {
-			return s.Start < 0 || s.End < s.Start || s.Speaker < 0 || s.Speaker > maxSpeakers || len(s.PersonID) > maxNameSize
-		})
+		m.Segments = slices.DeleteFunc(m.Segments, senseless)
 		return m, len(m.Segments) > 0 && len(m.Provider) <= maxNameSize
 	case TypeSpeakerAssigned:
+		m.SegmentIDs = slices.DeleteFunc(m.SegmentIDs, func(id string) bool { return uuid.Validate(id) != nil }) // it is none of ours
 		return m, m.SpeakerID >= 0 && m.SpeakerID <= maxSpeakers && m.PersonID != "" &&
 			max(len(m.PersonID), len(m.PersonName)) <= maxNameSize && len(m.SegmentIDs) <= maxNamed
 	case TypeImageChunk:
@@ -87,6 +90,11 @@ func ParseClient(data []byte) (ClientMessage, bool) {
 	default:
 		return ClientMessage{}, false
 	}
+}
+
+func senseless(s transcript.Segment) bool {
+	return s.Start < 0 || s.End < s.Start || s.Speaker < 0 || s.Speaker > maxSpeakers ||
+		max(len(s.ID), len(s.PersonID)) > maxNameSize || len(s.Text) > maxTextSize || strings.TrimSpace(s.Text) == ""
 }
 
 // Ends reports whether the message ends the conversation now.

@@ -2,11 +2,13 @@ package wire
 
 import (
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"earshot.dev/functions/listen/allocs"
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/transcript"
 )
@@ -86,6 +88,16 @@ func TestParseClient(t *testing.T) {
 		{`no json`, false, false, ""},
 		{``, false, false, ""},
 		{`[]`, false, false, ""},
+		{`{"type":"suggested_transcript","segments":[{"text":" ","start":0,"end":1}]}`, false, false, ""},
+		{`{"type":"suggested_transcript","segments":[{"text":"a","start":2,"end":1}]}`, false, false, ""},
+		{`{"type":"suggested_transcript","segments":[{"text":"a","speaker_id":-1}]}`, false, false, ""},
+		{`{"type":"suggested_transcript","segments":[{"text":"` + strings.Repeat("a", maxTextSize+1) + `"}]}`, false, false, ""},
+		{`{"type":"suggested_transcript","segments":[{"text":"` + strings.Repeat("a", maxTextSize) + `"}]}`, true, false, ""},
+		{`{"type":"speaker_assigned","speaker_id":1001,"person_id":"p"}`, false, false, ""},
+		{`{"type":"speaker_assigned","speaker_id":1,"person_id":""}`, false, false, ""},
+		{`{"type":"image_chunk","id":"x","index":0,"total":257}`, false, false, ""},
+		{`{"type":"image_chunk","id":"x","index":-1,"total":1}`, false, false, ""},
+		{`{"type":"image_chunk","id":"x","index":0,"total":1,"data":"!"}`, false, false, ""},
 	} {
 		m, ok := ParseClient([]byte(tt.frame))
 		if ok != tt.ok || ok && (m.Ends() != tt.ends || m.Reason != tt.reason) {
@@ -94,11 +106,56 @@ func TestParseClient(t *testing.T) {
 	}
 }
 
+// What is taken of a message stays within what a document can hold.
 func FuzzParseClient(f *testing.F) {
-	f.Add([]byte(`{"type":"finalization_reason","reason":"user_stop"}`))
-	f.Fuzz(func(_ *testing.T, frame []byte) {
-		if m, ok := ParseClient(frame); ok {
-			m.Ends()
+	for _, frame := range []string{
+		`{"type":"finalization_reason","reason":"user_stop"}`,
+		`{"type":"end"}`,
+		`{"type":"client_state","state":"background"}`,
+		`{"type":"suggested_transcript","stt_provider":"whisper","segments":[{"id":"a","text":"Hi.","speaker":"SPEAKER_01","speaker_id":1,"start":0.5,"end":1e9}]}`,
+		`{"type":"speaker_assigned","speaker_id":1,"person_id":"user","person_name":"","segment_ids":["8c1f0e1e-0000-4000-8000-000000000001","x"]}`,
+		`{"type":"image_chunk","id":"tmp","index":1,"total":2,"data":"AQID"}`,
+		"ping", `[]`, `{"type":7}`, `{"type":"end","type":"image_chunk"}`,
+	} {
+		f.Add([]byte(frame))
+	}
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		var m ClientMessage
+		var ok bool
+		allocs.Most(t, most(frame), func() { m, ok = ParseClient(frame) })
+		if !ok {
+			return
+		}
+		if m.Ends() && m.Type != TypeEnd && m.Type != TypeFinalizationReason {
+			t.Errorf("%s ends", frame)
+		}
+		for _, s := range m.Segments {
+			if m.Type == TypeSuggestedTranscript && (len(s.Text) > maxTextSize || s.Start < 0 || s.End < s.Start) {
+				t.Errorf("%s: segment %+v", frame, s)
+			}
+		}
+		for _, id := range m.SegmentIDs {
+			if m.Type == TypeSpeakerAssigned && len(id) > 45 {
+				t.Errorf("%s: segment id %q", frame, id)
+			}
+		}
+	})
+}
+
+// most is what may be allocated for a frame, which is let go of with the message: 2 MiB for the longest.
+func most(frame []byte) uint64 { return 1<<18 + 28*uint64(len(frame)) }
+
+func FuzzParseAuth(f *testing.F) {
+	f.Add([]byte(`{"type":"auth","token":"a.b.c"}`))
+	f.Add([]byte(`{"type":"auth","token":""}`))
+	f.Add([]byte(`{"type":"end"}`))
+	f.Add([]byte(`auth`))
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		var token string
+		var ok bool
+		allocs.Most(t, most(frame), func() { token, ok = ParseAuth(frame) })
+		if ok == (token == "") && ok || len(token) > 3*len(frame) {
+			t.Errorf("%s: token %q, %v", frame, token, ok)
 		}
 	})
 }

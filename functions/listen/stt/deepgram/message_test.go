@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"earshot.dev/functions/listen/allocs"
 	"earshot.dev/functions/listen/stt"
 )
 
@@ -82,7 +83,10 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`[]`))
 	f.Add([]byte(``))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r, kind, err := parse(data)
+		var r stt.Result
+		var kind kind
+		var err error
+		allocs.Most(t, 1<<18+256*uint64(len(data)), func() { r, kind, err = parse(data) }) // readLimit bounds data
 		if err != nil {
 			if _, ok := errors.AsType[*stt.Error](err); !ok {
 				t.Errorf("an error of type %T", err)

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 
+	"earshot.dev/functions/listen/allocs"
 	"earshot.dev/functions/listen/stt"
 )
 
@@ -92,7 +93,9 @@ func FuzzParse(f *testing.F) {
 		if proto.Unmarshal(data, &m) != nil || begin < 0 || begin > int64(longest) {
 			return
 		}
-		results, err := parse(&m, time.Duration(begin))
+		var results []stt.Result
+		var err error
+		allocs.Most(t, 1<<18+256*uint64(len(data)), func() { results, err = parse(&m, time.Duration(begin)) })
 		if err != nil {
 			if failure := (*stt.Error)(nil); !errors.As(err, &failure) || failure.Failure != stt.Malformed {
 				t.Errorf("the error %v", err)
