@@ -57,14 +57,14 @@ func planned(t *testing.T) plan {
 // system is what is broken, with all lines that can be cut.
 type system struct {
 	*stack.Stack
-	lines   []*line // between functions and servers
+	lines   map[string][]*line // by what they connect
 	talkers []*talker
 	logs    string // a file
 }
 
 func begin(t *testing.T, seed uint64) *system {
 	t.Helper()
-	s := &system{logs: filepath.Join(t.ArtifactDir(), "logs")}
+	s := &system{lines: make(map[string][]*line), logs: filepath.Join(t.ArtifactDir(), "logs")}
 	logs, err := os.Create(s.logs)
 	if err != nil {
 		t.Fatal(err)
@@ -79,10 +79,12 @@ func begin(t *testing.T, seed uint64) *system {
 		Race:       os.Getenv("CHAOS_MINUTES") == "", // it costs too much for long
 		Logs:       logs, LogFormat: "json", Env: env, SweepEvery: 2 * time.Second,
 		Retry: stack.Retry{First: 200 * time.Millisecond, Longest: 2 * time.Second, Deliveries: 50, Deadline: lockTTL},
-		Through: func(_ string, _ stack.Server, address string) (string, error) {
-			l := newLine(t, func() (string, error) { return address, nil })
-			s.lines = append(s.lines, l)
-			return l.addr(), nil
+		Through: func(function string, server stack.Server, address string) (string, error) {
+			return s.lay(t, function, server, func() (string, error) { return address, nil }), nil
+		},
+		Pushed: func(function string, url func() (string, error)) func() (string, error) {
+			address := s.lay(t, "pubsub", "function", func() (string, error) { return host(url()) })
+			return func() (string, error) { return "http://" + address, nil }
 		},
 	})
 	if err != nil {
@@ -103,9 +105,27 @@ func begin(t *testing.T, seed uint64) *system {
 	}
 	for i := range talkers {
 		random := rand.New(rand.NewPCG(seed, uint64(i)))
-		s.talkers = append(s.talkers, newTalker(t, s.Stack, fmt.Sprintf("talker%d", i), random))
+		p := newTalker(t, s.Stack, fmt.Sprintf("talker%d", i), random)
+		s.talkers = append(s.talkers, p)
+		s.lines["client-listen"] = append(s.lines["client-listen"], p.line)
 	}
 	return s
+}
+
+// lay lays a line between two parts and gives its address. All functions that are in this are one kind of part towards
+// what they all stand on.
+func (s *system) lay(t *testing.T, from string, to stack.Server, target func() (string, error)) string {
+	l := newLine(t, target)
+	switch to {
+	case stack.Redis, stack.Firestore, stack.PubSub:
+		if from == "conversations" { // nobody calls it here
+			return l.addr()
+		}
+		from = "function"
+	}
+	kind := fmt.Sprintf("%s-%s", from, to)
+	s.lines[kind] = append(s.lines[kind], l)
+	return l.addr()
 }
 
 // functions are those that die.
@@ -119,16 +139,9 @@ func (s *system) start(t *testing.T, f *stack.Function) error {
 }
 
 func (s *system) lanes(t *testing.T) []lane {
-	lanes := []lane{
-		forgetting(s.Stack), failing(s.Documents), telling(s.Stack),
-		cutting("network", 3*time.Second, func() []*line { return s.lines }),
-		cutting("client", 3*time.Second, func() []*line {
-			lines := make([]*line, len(s.talkers))
-			for i, p := range s.talkers {
-				lines[i] = p.line
-			}
-			return lines
-		}),
+	lanes := []lane{forgetting(s.Stack), failing(s.Documents), telling(s.Stack)}
+	for kind, lines := range s.lines {
+		lanes = append(lanes, cutting(kind, 6*time.Second, lines))
 	}
 	for _, f := range s.functions() {
 		lanes = append(lanes, dying(f, func() error { return s.start(t, f) }))
@@ -143,7 +156,8 @@ func TestChaos(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), p.length)
 	defer cancel()
 	var going sync.WaitGroup
-	for _, l := range s.lanes(t) {
+	lanes := s.lanes(t)
+	for _, l := range lanes {
 		going.Go(func() {
 			if err := l.run(ctx, p.seed, faults.count); err != nil {
 				t.Error(err)
@@ -160,8 +174,29 @@ func TestChaos(t *testing.T) {
 	default:
 	}
 	t.Logf("%v with seed %d; faults:%s", p.length, p.seed, faults.String())
+	if p.length >= thorough {
+		faults.complete(t, lanes)
+	}
 	s.finish(t)
 	s.check(t)
+	s.checkAgain(t)
+}
+
+// thorough is a length in which everything happens.
+const thorough = 5 * time.Minute
+
+// complete wants every fault to have happened.
+func (t *tally) complete(test *testing.T, lanes []lane) {
+	test.Helper()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, l := range lanes {
+		for _, f := range l.faults {
+			if name := l.name + " " + f.name; t.counts[name] == 0 {
+				test.Errorf("%s never happened", name)
+			}
+		}
+	}
 }
 
 func (t *tally) String() string {

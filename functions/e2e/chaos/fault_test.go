@@ -36,6 +36,7 @@ func (l lane) run(ctx context.Context, seed uint64, happened func(name string)) 
 	h := fnv.New64()
 	_, _ = h.Write([]byte(l.name)) // it never fails
 	random := rand.New(rand.NewPCG(seed, h.Sum64()))
+	var bag []int // the faults that are left of this round: each happens as often as the others
 	for {
 		wait(ctx, l.gap/2+time.Duration(random.Int64N(int64(l.gap))))
 		select {
@@ -43,7 +44,11 @@ func (l lane) run(ctx context.Context, seed uint64, happened func(name string)) 
 			return nil
 		default:
 		}
-		f := l.faults[random.IntN(len(l.faults))]
+		if len(bag) == 0 {
+			bag = random.Perm(len(l.faults))
+		}
+		f := l.faults[bag[0]]
+		bag = bag[1:]
 		happened(l.name + " " + f.name)
 		if err := f.do(ctx, random); err != nil {
 			return fmt.Errorf("%s %s: %w", l.name, f.name, err)
@@ -118,25 +123,29 @@ func forgetting(s *stack.Stack) lane {
 	}}
 }
 
-// cutting is what befalls lines.
-func cutting(name string, gap time.Duration, lines func() []*line) lane {
-	one := func(random *rand.Rand) *line {
-		all := lines()
-		return all[random.IntN(len(all))]
-	}
+// cutting is what befalls lines of one kind.
+func cutting(name string, gap time.Duration, lines []*line) lane {
+	one := func(random *rand.Rand) *line { return lines[random.IntN(len(lines))] }
 	return lane{name, gap, []fault{
 		{"cut", func(_ context.Context, random *rand.Rand) error {
 			one(random).cut()
 			return nil
 		}},
 		{"stalled", func(ctx context.Context, random *rand.Rand) error {
-			defer one(random).stall()()
+			defer one(random).stall(there, back)()
 			wait(ctx, between(random, 0, 4*time.Second))
 			return nil
 		}},
 		{"stalled and cut", func(ctx context.Context, random *rand.Rand) error {
 			l := one(random)
-			defer l.stall()()
+			defer l.stall(there, back)()
+			wait(ctx, between(random, 0, 2*time.Second))
+			l.cut()
+			return nil
+		}},
+		{"answers lost", func(ctx context.Context, random *rand.Rand) error {
+			l := one(random)
+			defer l.stall(back)()
 			wait(ctx, between(random, 0, 2*time.Second))
 			l.cut()
 			return nil
@@ -201,6 +210,15 @@ func telling(s *stack.Stack) lane {
 			push.Hold()
 			defer push.Release()
 			wait(ctx, between(random, time.Second, 10*time.Second))
+			return nil
+		}},
+		{"delivers again what is long done", func(ctx context.Context, random *rand.Rand) error {
+			push := one(random)
+			for range 1 + random.IntN(5) {
+				if done := push.Done(); len(done) > 0 {
+					_ = push.Again(ctx, done[random.IntN(len(done))]) // it fails if the faults are over
+				}
+			}
 			return nil
 		}},
 		{"receiver refuses", func(_ context.Context, random *rand.Rand) error {

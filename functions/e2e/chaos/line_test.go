@@ -15,10 +15,18 @@ type line struct {
 
 	mu      sync.Mutex
 	ends    map[net.Conn]struct{} // of the connections that are open
-	flowing chan struct{}         // closed as long as bytes pass
+	flowing map[way]chan struct{} // closed as long as bytes pass
 	refused bool
 	closed  bool
 }
+
+// way is a direction of a line.
+type way int
+
+const (
+	there way = iota // to the target
+	back
+)
 
 func newLine(t *testing.T, target func() (string, error)) *line {
 	t.Helper()
@@ -27,8 +35,10 @@ func newLine(t *testing.T, target func() (string, error)) *line {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &line{target: target, listener: listener, ends: make(map[net.Conn]struct{}), flowing: make(chan struct{})}
-	close(l.flowing)
+	l := &line{target: target, listener: listener, ends: make(map[net.Conn]struct{})}
+	flowing := make(chan struct{})
+	close(flowing)
+	l.flowing = map[way]chan struct{}{there: flowing, back: flowing}
 	l.passing.Go(l.accept)
 	t.Cleanup(l.close)
 	return l
@@ -62,10 +72,10 @@ func (l *line) connect(near net.Conn) {
 		return
 	}
 	defer l.forget(near, far)
-	var back sync.WaitGroup
-	back.Go(func() { l.pass(near, far) })
-	l.pass(far, near)
-	back.Wait()
+	var answering sync.WaitGroup
+	answering.Go(func() { l.pass(back, near, far) })
+	l.pass(there, far, near)
+	answering.Wait()
 }
 
 func (l *line) open(ends ...net.Conn) bool {
@@ -88,14 +98,14 @@ func (l *line) forget(ends ...net.Conn) {
 }
 
 // pass copies until one of both is closed, and then closes the other.
-func (l *line) pass(to, from net.Conn) {
+func (l *line) pass(w way, to, from net.Conn) {
 	defer to.Close()   // broken is what it is to be
 	defer from.Close() // broken is what it is to be
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
 		l.mu.Lock()
-		flowing := l.flowing
+		flowing := l.flowing[w]
 		l.mu.Unlock()
 		<-flowing
 		if _, failed := to.Write(buffer[:n]); failed != nil || err != nil {
@@ -120,12 +130,14 @@ func (l *line) refuse(refused bool) {
 	l.refused = refused
 }
 
-// stall keeps back all bytes, until the function that it gives is called.
-func (l *line) stall() (release func()) {
+// stall keeps back all bytes that go these ways, until the function that it gives is called.
+func (l *line) stall(ways ...way) (release func()) {
 	flowing := make(chan struct{})
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.flowing = flowing
+	for _, w := range ways {
+		l.flowing[w] = flowing
+	}
 	return func() { close(flowing) }
 }
 

@@ -1,27 +1,27 @@
 package chaos
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"earshot.dev/scripts/local/stack"
 	"earshot.dev/scripts/local/testspeech"
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/store"
-	"earshot.dev/shared/usage"
 )
 
-// open names what is still to be done, in the store.
+// open names what is still to be done: in the store, or with events.
 func (s *system) open(ctx context.Context) (string, error) {
+	for name, push := range s.Pushes {
+		if n := push.Waiting(); n > 0 {
+			return fmt.Sprintf("%d events wait in %s", n, name), nil
+		}
+	}
 	for _, p := range s.talkers {
 		snapshots, err := s.Firestore.Collection("users/" + p.uid + "/conversations").Documents(ctx).GetAll()
 		if err != nil {
@@ -43,20 +43,6 @@ func (s *system) open(ctx context.Context) (string, error) {
 		}
 	}
 	return "", nil
-}
-
-// counted sums up a user's hours ('h'), days and months.
-func (s *system) counted(ctx context.Context, uid string) (map[byte]usage.Totals, error) {
-	snapshots, err := s.Firestore.Collection("users/" + uid + "/usage").Documents(ctx).GetAll()
-	sums := map[byte]usage.Totals{}
-	for _, snapshot := range snapshots {
-		var t usage.Totals
-		if err := snapshot.DataTo(&t); err != nil {
-			return nil, err
-		}
-		sums[snapshot.Ref.ID[0]] = sums[snapshot.Ref.ID[0]].Add(t)
-	}
-	return sums, err
 }
 
 // check holds what is stored, and what was delivered, against what was said.
@@ -89,6 +75,7 @@ func (s *system) check(t *testing.T) {
 		connections += p.session.Connections()
 	}
 	s.checkWebhooks(t, want)
+	s.checkEvents(t, want)
 	t.Logf("%d words in %d conversations, %d attempts to finalize, %d webhooks, %d connections",
 		words, len(want), attempts, len(s.Webhooks.All()), connections)
 	s.checkLogs(t)
@@ -172,27 +159,6 @@ func compare(t *testing.T, uid string, heard []string, n uint32) {
 	}
 }
 
-// checkUsage wants the counters of each period to be the sum over the conversations, and that to be what was said.
-func (s *system) checkUsage(t *testing.T, p *talker, all []conversation.Conversation) {
-	t.Helper()
-	counted, err := s.counted(t.Context(), p.uid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stored usage.Totals
-	for _, c := range all {
-		for _, totals := range c.Usage {
-			stored = stored.Add(totals)
-		}
-	}
-	if counted['h'] != counted['d'] || counted['d'] != counted['m'] || counted['m'].Words != int64(p.words) {
-		t.Errorf("%s: counted hours %+v, days %+v, months %+v; want %d words in each",
-			p.uid, counted['h'], counted['d'], counted['m'], p.words)
-	}
-	t.Logf("%s: counted %+v, in conversations %+v, sent %v, spoken %v", p.uid, counted['m'], stored, p.audio,
-		time.Duration(p.words)*testspeech.WordDuration)
-}
-
 // checkWebhooks wants each to be taken, with the same body each time that it came, and no others.
 func (s *system) checkWebhooks(t *testing.T, want map[string]bool) {
 	t.Helper()
@@ -216,31 +182,4 @@ func (s *system) checkWebhooks(t *testing.T, want map[string]bool) {
 			t.Errorf("webhook %s was never taken", id)
 		}
 	}
-}
-
-// checkLogs wants no race, no panic and nothing critical in the logs.
-func (s *system) checkLogs(t *testing.T) {
-	t.Helper()
-	file, err := os.Open(s.logs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close() // it was only read
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		for _, never := range []string{"DATA RACE", "panic", `"severity":"CRITICAL"`} {
-			if strings.Contains(lines.Text(), never) {
-				t.Errorf("in the logs: %s", lines.Text())
-			}
-		}
-	}
-	if err := lines.Err(); err != nil {
-		t.Error(err)
-	}
-	dead := 0
-	for _, push := range s.Pushes {
-		dead += len(slices.DeleteFunc(push.Deliveries(), func(d stack.Delivery) bool { return !d.Dead }))
-	}
-	t.Logf("%d dead letters", dead)
 }

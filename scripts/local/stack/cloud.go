@@ -17,6 +17,15 @@ func (s *Stack) define(binaries string) error {
 			"PUSH_AUDIENCE=" + audience(function), "PUSH_ACCOUNT=" + serviceAccount,
 		}
 	}
+	recognizer, err := s.outsideFor("listen", Recognizer)
+	if err != nil {
+		return err
+	}
+	receiver, err := s.outsideFor("integrations", WebhookReceiver)
+	if err != nil {
+		return err
+	}
+	s.webhookURL = "http://" + receiver + webhookPath
 	var errs []error
 	function := func(name string, env ...string) *Function {
 		servers, err := s.servers(name)
@@ -31,7 +40,7 @@ func (s *Stack) define(binaries string) error {
 	}
 	s.Conversations = function("conversations", users...)
 	s.Listen = function("listen", append(slices.Clone(users),
-		"DEEPGRAM_URL=ws"+s.outsideURL[len("http"):]+recognizerPath, "DEEPGRAM_API_KEY="+RecognizerKey)...)
+		"DEEPGRAM_URL=ws://"+recognizer+recognizerPath, "DEEPGRAM_API_KEY="+RecognizerKey)...)
 	s.Finalize = function("finalize", pushed("finalize")...)
 	s.Usage = function("usage", pushed("usage")...)
 	s.Integrations = function("integrations", append(pushed("integrations"), "WEBHOOK_ALLOW_PRIVATE=true")...)
@@ -50,8 +59,12 @@ func (s *Stack) deliver() {
 	functions := map[string]*Function{"finalize": s.Finalize, "usage": s.Usage, "integrations": s.Integrations}
 	for _, subscription := range subscriptions {
 		name, function := subscriptionOf(subscription.eventType, subscription.function), functions[subscription.function]
+		endpoint := function.URL
+		if pushed := s.options.Pushed; pushed != nil {
+			endpoint = pushed(function.Name, endpoint)
+		}
 		push := &Push{
-			Subscription: subscriptionName(s.Project, name), Endpoint: function.URL,
+			Subscription: subscriptionName(s.Project, name), Endpoint: endpoint,
 			Token:      func() (string, error) { return s.serviceToken(function) },
 			DeadLetter: s.deadLetter, Retry: s.options.Retry, Client: s.client,
 		}

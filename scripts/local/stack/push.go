@@ -72,9 +72,11 @@ type Push struct {
 
 	mu         sync.Mutex
 	deliveries []Delivery
-	repeat     int     // further deliveries of each message
-	holding    bool    // messages wait
-	held       []*held // those that do
+	done       []*pubsub.Message // the latest that are done with, oldest first
+	waiting    int               // messages that have come and are not done with
+	repeat     int               // further deliveries of each message
+	holding    bool              // messages wait
+	held       []*held           // those that do
 }
 
 // held is a message that waits for Release.
@@ -84,6 +86,8 @@ type held struct{ release, delivered chan struct{} }
 func (p *Push) Run(ctx context.Context, subscriber *pubsub.Subscriber) error {
 	subscriber.ReceiveSettings.MaxOutstandingMessages = -1 // those that wait for their next attempt are outstanding
 	return subscriber.Receive(ctx, func(_ context.Context, m *pubsub.Message) {
+		p.come(1)
+		defer p.come(-1)
 		delivered := p.hold(ctx)
 		defer delivered()
 		for range 1 + p.repeats() {
@@ -92,9 +96,43 @@ func (p *Push) Run(ctx context.Context, subscriber *pubsub.Subscriber) error {
 				return
 			}
 		}
+		p.keep(m)
 		m.Ack()
 	})
 }
+
+func (p *Push) come(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting += n
+}
+
+// Waiting is how many messages have come and are not done with.
+func (p *Push) Waiting() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waiting
+}
+
+// keep remembers a message that is done with, for Again.
+func (p *Push) keep(m *pubsub.Message) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.done) == keptDeliveries {
+		p.done = slices.Delete(p.done, 0, keptDeliveries/2)
+	}
+	p.done = append(p.done, m)
+}
+
+// Done are the latest messages that are done with, oldest first.
+func (p *Push) Done() []*pubsub.Message {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.done)
+}
+
+// Again delivers a message of Done once more, as Pub/Sub may at any time, and returns when it is acknowledged.
+func (p *Push) Again(ctx context.Context, m *pubsub.Message) error { return p.deliver(ctx, m) }
 
 // Repeat has every message from now on delivered so many times more, after it was acknowledged.
 func (p *Push) Repeat(times int) {

@@ -240,6 +240,20 @@ func TestPushRepeatsWhatWasAcknowledged(t *testing.T) {
 	eventually(t, "the message is acknowledged", func() bool { return q.acknowledged("a") })
 }
 
+func TestPushDeliversAgainWhatIsDone(t *testing.T) {
+	e := newEndpoint(t, always(http.StatusNoContent))
+	q := newQueue(t, e.URL, 20)
+	q.publish(t, "a")
+	eventually(t, "the message is done with", func() bool { return len(q.Done()) == 1 && q.Waiting() == 0 })
+	if err := q.Again(t.Context(), q.Done()[0]); err != nil {
+		t.Fatal(err)
+	}
+	got := e.wait(t, 2)
+	if got[0].Message.MessageID != got[1].Message.MessageID || len(q.Done()) != 1 {
+		t.Errorf("got %+v, want the same message twice", got)
+	}
+}
+
 func TestPushReleasesTheLastFirst(t *testing.T) {
 	e := newEndpoint(t, always(http.StatusNoContent))
 	q := newQueue(t, e.URL, 20)

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,6 +55,8 @@ type Options struct {
 	// Through gives the address at which a function finds a server: a test may put something in between. nil: the
 	// server's own.
 	Through func(function string, server Server, address string) (string, error)
+	// Pushed likewise gives where Pub/Sub finds a function, the URL of a process that runs. nil: at its own.
+	Pushed func(function string, url func() (string, error)) func() (string, error)
 }
 
 // Stack is the running system.
@@ -73,6 +76,7 @@ type Stack struct {
 	backends   *backends
 	outside    *http.Server
 	outsideURL string
+	webhookURL string
 	client     *http.Client
 	logs       *logs
 	unexpected chan error
@@ -234,7 +238,7 @@ func (s *Stack) AddUser(ctx context.Context, uid string) error {
 	if _, err := user.Set(ctx, account.Profile{Language: "en", TimeZone: "UTC"}); err != nil {
 		return fmt.Errorf("store a user: %w", err)
 	}
-	webhook := account.Webhook{URL: s.outsideURL + webhookPath, Secret: s.Webhooks.Secret, Enabled: true}
+	webhook := account.Webhook{URL: s.webhookURL, Secret: s.Webhooks.Secret, Enabled: true}
 	if _, err := user.Collection("webhooks").Doc(string(account.MemoryCreated)).Set(ctx, webhook); err != nil {
 		return fmt.Errorf("store a webhook: %w", err)
 	}
@@ -288,14 +292,17 @@ func (s *Stack) environment() []string {
 		"OTEL_BSP_SCHEDULE_DELAY=100", "OTEL_METRIC_EXPORT_INTERVAL=500")
 }
 
-// Server is what functions stand on.
+// Server is what functions stand on, or speak to.
 type Server string
 
-// The servers that all functions stand on.
+// Redis, Firestore and PubSub are what all functions stand on. Recognizer is what listen speaks to, and
+// WebhookReceiver what integrations does.
 const (
-	Redis     Server = "redis"
-	Firestore Server = "firestore"
-	PubSub    Server = "pubsub"
+	Redis           Server = "redis"
+	Firestore       Server = "firestore"
+	PubSub          Server = "pubsub"
+	Recognizer      Server = "recognizer"
+	WebhookReceiver Server = "receiver"
 )
 
 // servers tells a function where the servers are.
@@ -309,13 +316,24 @@ func (s *Stack) servers(function string) ([]string, error) {
 		{Firestore, firestoreEmulator + "=", s.backends.firestoreAddr},
 		{PubSub, pubsubEmulator + "=", s.backends.pubsubAddr},
 	} {
-		if through := s.options.Through; through != nil {
-			var err error
-			if server.address, err = through(function, server.name, server.address); err != nil {
-				return nil, err
-			}
+		address, err := s.through(function, server.name, server.address)
+		if err != nil {
+			return nil, err
 		}
-		env = append(env, server.variable+server.address)
+		env = append(env, server.variable+address)
 	}
 	return env, nil
+}
+
+// through is where a function finds a server that has the address.
+func (s *Stack) through(function string, server Server, address string) (string, error) {
+	if s.options.Through == nil {
+		return address, nil
+	}
+	return s.options.Through(function, server, address)
+}
+
+// outsideFor is where a function finds a server that is outside of the system.
+func (s *Stack) outsideFor(function string, server Server) (hostPort string, err error) {
+	return s.through(function, server, strings.TrimPrefix(s.outsideURL, "http://"))
 }
