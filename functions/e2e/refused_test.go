@@ -35,8 +35,8 @@ func TestRefused(t *testing.T) {
 		config client.Config
 		code   int
 	}{
-		{"no token", with(func(c *client.Config) { c.Token = "" }), 1008},
-		{"no token at all", with(func(c *client.Config) { c.Token = "what" }), 1008},
+		{"empty token", with(func(c *client.Config) { c.Token = "" }), 1008},
+		{"what is no token", with(func(c *client.Config) { c.Token = "what" }), 1008},
 		{"forged token", with(func(c *client.Config) { c.Token = forged }), 1008},
 		{"unknown user", with(func(c *client.Config) { c.Token = nobody }), 1008},
 		{"expired token", with(func(c *client.Config) { c.Token = expired }), 4001},
