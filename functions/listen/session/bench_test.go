@@ -209,7 +209,7 @@ func serve(b *testing.B, visit func(context.Context, *websocket.Conn)) *peer {
 	}))
 	p.stop = server.Close
 	var err error
-	if p.conn, err = net.Dial("tcp", server.Listener.Addr().String()); err != nil {
+	if p.conn, err = new(net.Dialer).DialContext(b.Context(), "tcp", server.Listener.Addr().String()); err != nil {
 		b.Fatal(err)
 	}
 	_, err = io.WriteString(p.conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
