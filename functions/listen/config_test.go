@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"earshot.dev/functions/listen/stt"
 )
@@ -60,5 +61,33 @@ func TestRecognizersFromTheEnvironment(t *testing.T) {
 				t.Errorf("close: %v", err)
 			}
 		})
+	}
+}
+
+func TestLimitsFromTheEnvironment(t *testing.T) {
+	for _, name := range []string{"PROJECT_ID", "TOKEN_ISSUER", "TOKEN_AUDIENCE", "TOKEN_KEYS_URL", "REDIS_URL"} {
+		t.Setenv(name, "required")
+	}
+	usual := limits{
+		MinSilence: 2 * time.Minute, Sessions: 300, UserSessions: 8, FrameBytes: 64 << 10, FramesPerSecond: 1000,
+		SessionBytes: 512 << 20, Images: 100,
+	}
+	for _, step := range []struct {
+		env  map[string]string
+		want limits
+	}{
+		{nil, usual},
+		{map[string]string{
+			"MIN_CONVERSATION_TIMEOUT": "1s", "MAX_SESSIONS": "2", "MAX_SESSIONS_PER_USER": "3", "MAX_FRAME_BYTES": "4",
+			"MAX_FRAMES_PER_SECOND": "5", "MAX_SESSION_BYTES": "6", "MAX_SESSION_IMAGES": "7",
+		}, limits{time.Second, 2, 3, 4, 5, 6, 7}},
+	} {
+		for name, value := range step.env {
+			t.Setenv(name, value)
+		}
+		cfg, err := readConfig()
+		if err != nil || cfg.Limits != step.want {
+			t.Errorf("%v: got %+v, error %v; want %+v", step.env, cfg.Limits, err, step.want)
+		}
 	}
 }

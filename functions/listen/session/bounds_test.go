@@ -187,3 +187,21 @@ func TestUnsavedTextIsBounded(t *testing.T) {
 		r.ended(StoreFailed)
 	})
 }
+
+// A client is idle 90 s after its last frame, whenever that came.
+func TestIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		pass(maxIdle - 2*time.Second)
+		r.frame(true, "\x8a\x00")
+		pass(maxIdle - time.Second)
+		if r.session.stopping.Err() != nil {
+			t.Error("ended 89 s after the last frame")
+		}
+		pass(2 * time.Second)
+		if r.session.stopping.Err() == nil {
+			t.Error("goes on 91 s after the last frame")
+		}
+		r.ended(ClientIdle)
+	})
+}

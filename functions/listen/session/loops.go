@@ -231,6 +231,8 @@ func (s *Session) recognizerFailed(ctx context.Context, err error) {
 func (s *Session) write(ctx context.Context) {
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
+	idle := time.NewTimer(maxIdle)
+	defer idle.Stop()
 	s.send(ctx, wire.Ping)
 	for {
 		select {
@@ -245,10 +247,14 @@ func (s *Session) write(ctx context.Context) {
 			s.socket.Close(reason.Code, reason.Text)
 			return
 		case <-ping.C:
-			if time.Since(time.Unix(0, s.lastFrame.Load())) >= maxIdle {
-				s.Stop(ClientIdle)
-			}
 			s.send(ctx, wire.Ping)
+		case <-idle.C:
+			left := maxIdle - time.Since(time.Unix(0, s.lastFrame.Load()))
+			if left <= 0 {
+				s.Stop(ClientIdle)
+				left = maxIdle
+			}
+			idle.Reset(left)
 		}
 	}
 }

@@ -104,7 +104,7 @@ type Session struct {
 // outboundBytes.
 const (
 	resultQueue   = 64
-	requestQueue  = 16
+	requestQueue  = 4
 	outboundQueue = 256
 	outboundBytes = 4 << 20
 )
