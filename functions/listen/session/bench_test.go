@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/sdk/metric"
 	"github.com/pion/opus/pkg/oggreader"
 
 	"earshot.dev/functions/listen/audio"
@@ -79,7 +81,7 @@ func BenchmarkFrame(b *testing.B) {
 			}
 		}
 	})
-	b.Run("session", func(b *testing.B) {
+	session := func(b *testing.B) {
 		decoder := &counted{Decoder: opus(b), left: b.N, taken: make(chan struct{})}
 		p := converse(b, decoder)
 		b.ReportAllocs()
@@ -88,7 +90,10 @@ func BenchmarkFrame(b *testing.B) {
 		<-decoder.taken
 		b.StopTimer()
 		p.close()
-	})
+	}
+	b.Run("session", session)
+	otel.SetMeterProvider(metric.NewMeterProvider(metric.WithReader(metric.NewManualReader())))
+	b.Run("measured", session) // the same, where somebody takes the metrics
 }
 
 // BenchmarkMemory is what a session holds, of heap and stacks, beside a bare WebSocket: idle as it is while nobody has
