@@ -84,7 +84,7 @@ func (w *world) talk(t *testing.T, cid string, at time.Time, hours usage.Hours, 
 		t.Fatal(err)
 	}
 	if counted {
-		if err := w.RecordUsage(t.Context(), uid, cid, hours); err != nil {
+		if _, err := w.RecordUsage(t.Context(), uid, cid, hours); err != nil {
 			t.Fatal(err)
 		}
 	}
