@@ -189,7 +189,7 @@ func TestOpen(t *testing.T) {
 	if _, r, said := w.look(t); !r.same() || r.open.Words != 7 || r.total.Words != 8 {
 		t.Errorf("got %+v:\n%s", r, said)
 	}
-	if err := w.RecordUsage(t.Context(), uid, "open", usage.Hours{"2026-11-03T11": {Words: 8}}); err != nil {
+	if _, err := w.RecordUsage(t.Context(), uid, "open", usage.Hours{"2026-11-03T11": {Words: 8}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, r, said := w.look(t); r.same() {
