@@ -50,12 +50,15 @@ func TestOneTrace(t *testing.T) {
 	sp.stop()
 	finished(t, s, text(1, 8))
 	counted(t, s, "tess", 8)
+	sp.client.Cut()
+	<-sp.done
 	waitForSpans(t, spans, "listen/end conversation", "listen/close", "finalize/process conversation.ended.v1",
 		"usage/process usage.recorded.v1", "integrations/process conversation.finalized.v1", "integrations/post webhook")
 	all := spans.Spans(traceID)
 	redis := slices.ContainsFunc(all, func(s otlptest.Span) bool { return s.Attributes["db.system"] == "redis" })
-	if !redis {
-		t.Error("no span is of Redis")
+	firestore := slices.ContainsFunc(all, func(s otlptest.Span) bool { return strings.Contains(s.Name, "firestore") })
+	if !redis || !firestore {
+		t.Errorf("spans of Redis: %v, of Firestore: %v; want both", redis, firestore)
 	}
 	joined(t, spans)
 	discreet(t, spans.All())
