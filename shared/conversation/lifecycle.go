@@ -78,9 +78,12 @@ func (c *Conversation) TakeClaim(token string, now time.Time, ttl time.Duration)
 	return Claimed
 }
 
-// Complete stores what finalizing found, but for a title that the person gave. The caller holds the claim; the
-// store's fencing proves it.
-func (c *Conversation) Complete(s Structured, discarded bool, now time.Time, announce string) {
+// Complete stores what finalizing found, but for a title that the person gave, and reports whether it was being
+// finalized; else nothing has changed. The caller holds the claim; the store's fencing proves it.
+func (c *Conversation) Complete(s Structured, discarded bool, now time.Time, announce string) bool {
+	if c.Status != Finalizing {
+		return false
+	}
 	if c.Structured != nil && c.Structured.Renamed {
 		s.Title, s.Renamed = c.Structured.Title, true
 	}
@@ -89,13 +92,19 @@ func (c *Conversation) Complete(s Structured, discarded bool, now time.Time, ann
 	c.Discarded = discarded
 	c.Failure = ""
 	c.settle(now, announce)
+	return true
 }
 
-// Fail gives up on finalizing, with a reason that the person can read.
-func (c *Conversation) Fail(reason string, now time.Time) {
+// Fail gives up on finalizing, with a reason that the person can read, and reports whether there was something to give
+// up; else nothing has changed.
+func (c *Conversation) Fail(reason string, now time.Time) bool {
+	if c.Status != Ended && c.Status != Finalizing {
+		return false
+	}
 	c.Status = Failed
 	c.Failure = reason
 	c.settle(now, "")
+	return true
 }
 
 func (c *Conversation) settle(now time.Time, announce string) {

@@ -145,7 +145,9 @@ func (a *attempt) finish(ctx context.Context) (outcome, error) {
 	}
 	discard = discard && a.words <= keepAbove
 	err = a.settle(ctx, func(ctx context.Context, c *conversation.Conversation) error {
-		c.Complete(structured, discard, time.Now(), event.ConversationFinalized)
+		if !c.Complete(structured, discard, time.Now(), event.ConversationFinalized) {
+			return fault.New(fault.Conflict, "complete", errOvertaken)
+		}
 		return a.Store.Commit(ctx, a.uid, c)
 	})
 	switch {
@@ -177,7 +179,9 @@ func (a *attempt) delete(ctx context.Context) (outcome, error) {
 
 func (a *attempt) fail(ctx context.Context, cause error) (outcome, error) {
 	err := a.settle(ctx, func(ctx context.Context, c *conversation.Conversation) error {
-		c.Fail(failureReason, time.Now())
+		if !c.Fail(failureReason, time.Now()) {
+			return fault.New(fault.Conflict, "fail", errOvertaken)
+		}
 		return a.Store.Commit(ctx, a.uid, c)
 	})
 	if fault.Is(err, fault.NotFound) {
