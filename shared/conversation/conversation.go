@@ -214,4 +214,5 @@ func (c *Conversation) Heard(at time.Time) {
 type Owned struct {
 	UID string
 	Conversation
+	Unreadable error // why it can't be decoded; then no more is known than the id, and what it was found by
 }

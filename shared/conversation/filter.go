@@ -17,6 +17,12 @@ type Window struct {
 	After         Mark // in place of Offset, unless it is zero
 }
 
+// Span is a part of a list that is in the order of a time: Limit conversations from one time on and through another.
+type Span struct {
+	From, Through time.Time
+	Limit         int
+}
+
 // Mark is the place of a conversation in a list.
 type Mark struct {
 	CreatedAt time.Time

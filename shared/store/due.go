@@ -9,26 +9,40 @@ import (
 	"earshot.dev/shared/conversation"
 )
 
-// Due lists conversations, of all users, that something should have happened to: those whose
-// expires_at was past at one time, and those that were committed before another, and not announced. Each list is at most limit long, oldest first; a
-// conversation may be in both.
-func (s *Store) Due(ctx context.Context, expired, unannounced time.Time, limit int) ([]conversation.Owned, error) {
+// Due lists conversations, of all users, that something should have happened to: those whose expires_at lies in one
+// span, and those that were committed in another and not announced. Each list is oldest first, and as long as its span
+// says at most; a conversation may be in both.
+func (s *Store) Due(ctx context.Context, expired, unannounced conversation.Span) (late, untold []conversation.Owned, err error) {
 	all := s.client.CollectionGroup("conversations")
-	late := all.Where("expires_at", "<=", expired).OrderBy("expires_at", firestore.Asc)
-	untold := all.Where("pending.since", "<=", unannounced).OrderBy("pending.since", firestore.Asc)
-	var due []conversation.Owned
-	for _, query := range []firestore.Query{late, untold} {
-		snapshots, err := query.Limit(limit).Documents(ctx).GetAll()
+	byExpiry := all.Where("expires_at", ">=", expired.From).Where("expires_at", "<=", expired.Through).OrderBy("expires_at", firestore.Asc)
+	bySince := all.Where("pending.since", ">=", unannounced.From).Where("pending.since", "<=", unannounced.Through).OrderBy("pending.since", firestore.Asc)
+	lists, limits := [2][]conversation.Owned{}, [2]int{expired.Limit, unannounced.Limit}
+	for i, query := range []firestore.Query{byExpiry, bySince} {
+		snapshots, err := query.Limit(limits[i]).Documents(ctx).GetAll()
 		if err != nil {
-			return nil, wrap("query due conversations", err)
+			return nil, nil, wrap("query due conversations", err)
 		}
 		for _, snapshot := range snapshots {
-			c, err := decode(snapshot)
-			if err != nil {
-				return nil, err
-			}
-			due = append(due, conversation.Owned{UID: snapshot.Ref.Parent.Parent.ID, Conversation: c})
+			lists[i] = append(lists[i], ownedIn(snapshot))
 		}
 	}
-	return due, nil
+	return lists[0], lists[1], nil
+}
+
+// ownedIn decodes a conversation. One that can't be decoded has its place in the lists all the same: it must not keep
+// others from being found.
+func ownedIn(snapshot *firestore.DocumentSnapshot) conversation.Owned {
+	o := conversation.Owned{UID: snapshot.Ref.Parent.Parent.ID}
+	if o.Conversation, o.Unreadable = decode(snapshot); o.Unreadable == nil {
+		return o
+	}
+	at := func(field string) time.Time {
+		value, _ := snapshot.DataAt(field) // where there is none, it is not in that list
+		at, _ := value.(time.Time)
+		return at
+	}
+	o.Conversation = conversation.Conversation{
+		ID: snapshot.Ref.ID, ExpiresAt: at("expires_at"), Pending: &conversation.Pending{Since: at("pending.since")},
+	}
+	return o
 }

@@ -27,37 +27,38 @@ type memory struct {
 	clock time.Time
 	all   map[string]conversation.Owned
 	asked []int // the limits of the calls of Due
+	read  int   // conversations that these gave
 	// onCommit stands in for a commit; it may call apply, which makes it.
 	onCommit func(c conversation.Conversation, apply func() error) error
 	down     error
 }
 
-func (m *memory) Due(_ context.Context, now, unannounced time.Time, limit int) ([]conversation.Owned, error) {
+func (m *memory) Due(_ context.Context, expired, unannounced conversation.Span) (late, untold []conversation.Owned, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.asked = append(m.asked, limit)
-	expires := func(o conversation.Owned) time.Time { return o.ExpiresAt }
-	pending := func(o conversation.Owned) time.Time {
+	late = m.oldest(func(o conversation.Owned) time.Time { return o.ExpiresAt }, expired)
+	untold = m.oldest(func(o conversation.Owned) time.Time {
 		if o.Pending == nil {
 			return time.Time{}
 		}
 		return o.Pending.Since
-	}
-	due := append(m.oldest(expires, now, limit), m.oldest(pending, unannounced, limit)...)
-	return due, m.down
+	}, unannounced)
+	m.asked = append(m.asked, max(expired.Limit, unannounced.Limit))
+	m.read += len(late) + len(untold)
+	return late, untold, m.down
 }
 
-func (m *memory) oldest(at func(conversation.Owned) time.Time, until time.Time, limit int) []conversation.Owned {
+func (m *memory) oldest(at func(conversation.Owned) time.Time, span conversation.Span) []conversation.Owned {
 	var found []conversation.Owned
 	for _, o := range m.all {
-		if t := at(o); !t.IsZero() && !t.After(until) {
+		if t := at(o); !t.IsZero() && !t.Before(span.From) && !t.After(span.Through) {
 			found = append(found, o)
 		}
 	}
 	slices.SortFunc(found, func(a, b conversation.Owned) int {
 		return cmp.Or(at(a).Compare(at(b)), strings.Compare(a.ID, b.ID))
 	})
-	return found[:min(limit, len(found))]
+	return found[:min(span.Limit, len(found))]
 }
 
 func (m *memory) Commit(_ context.Context, uid string, c *conversation.Conversation, _ ...transcript.Page) error {

@@ -31,38 +31,83 @@ type pass struct {
 	budget    time.Duration
 	tellAfter time.Duration
 	seen      map[string]bool // by owner and id
+	at        place           // where it is
+	from      place           // where it began; zero: at the beginning, as it does when it has come to the end
+	through   bool            // it has seen all that is due
 
 	mu     sync.Mutex // guards what follows
 	report Report
-	stuck  int // seen and perhaps still due
 	errs   []error
 }
 
+// place is how far a pass is in both lists.
+type place struct{ late, untold cursor }
+
+// cursor is how far a pass is in a list that is in the order of a time. Those of the very time may come again.
+type cursor struct {
+	at   time.Time
+	ties int // conversations of that time
+}
+
+// span is what comes next.
+func (c cursor) span(through time.Time, limit int) conversation.Span {
+	return conversation.Span{From: c.at, Through: through, Limit: limit + c.ties}
+}
+
 func (s *Sweeper) newPass() *pass {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return &pass{
+		at: s.left, from: s.left,
 		store: s.Store, publisher: s.Publisher, began: time.Now(), seen: make(map[string]bool),
 		batch: cmp.Or(s.Batch, DefaultBatch), limit: cmp.Or(s.Limit, DefaultLimit), budget: cmp.Or(s.Budget, DefaultBudget),
 		tellAfter: cmp.Or(s.AnnounceAfter, DefaultAnnounceAfter),
 	}
 }
 
-// run goes on as long as there is something that it has not seen. What stays due, since it failed or since somebody
-// else has it in hand, comes again with each list, in front: the lists grow by as much.
+// run goes on until it has seen all that is due, or to its bounds. What stays due, since it failed or since somebody
+// else has it in hand, is passed over. A pass that began in the middle goes on at the beginning.
 func (p *pass) run(ctx context.Context) error {
 	for p.report.Due < p.limit && time.Since(p.began) < p.budget && ctx.Err() == nil {
-		now := time.Now()
-		due, err := p.store.Due(ctx, now, now.Add(-p.tellAfter), p.stuck+min(p.batch, p.limit-p.report.Due))
+		now, limit := time.Now(), min(p.batch, p.limit-p.report.Due)
+		late, untold, err := p.store.Due(ctx, p.at.late.span(now, limit), p.at.untold.span(now.Add(-p.tellAfter), limit))
 		if err != nil {
 			p.errs = append(p.errs, err)
 			break
 		}
-		fresh := slices.DeleteFunc(due, p.known)
-		if len(fresh) == 0 {
-			break
+		fresh := p.take(nil, &p.at.late, late, limit, func(o conversation.Owned) time.Time { return o.ExpiresAt })
+		fresh = p.take(fresh, &p.at.untold, untold, limit, func(o conversation.Owned) time.Time { return o.Pending.Since })
+		switch {
+		case len(fresh) > 0:
+			p.work(ctx, fresh)
+		case p.from != place{}:
+			p.at, p.from = place{}, place{}
+		default:
+			p.through = true
+			return errors.Join(p.errs...)
 		}
-		p.work(ctx, fresh)
 	}
 	return errors.Join(p.errs...)
+}
+
+// take goes on in a list, and adds what the pass has not seen to fresh, which is to have a limit of elements at most.
+func (p *pass) take(fresh []conversation.Owned, c *cursor, list []conversation.Owned, limit int,
+	at func(conversation.Owned) time.Time,
+) []conversation.Owned {
+	c.ties = 0
+	for _, o := range list {
+		if len(fresh) == limit {
+			break
+		}
+		if t := at(o); !t.Equal(c.at) {
+			*c = cursor{at: t}
+		}
+		c.ties++
+		if !p.known(o) {
+			fresh = append(fresh, o)
+		}
+	}
+	return fresh
 }
 
 // known reports whether the pass has seen the conversation, and notes that it has now.
@@ -89,6 +134,9 @@ func (p *pass) work(ctx context.Context, due []conversation.Owned) {
 
 // tend does what is due to one conversation and reports what it did, also where it failed in the end.
 func (p *pass) tend(ctx context.Context, o conversation.Owned) (did Report, err error) {
+	if o.Unreadable != nil {
+		return did, o.Unreadable
+	}
 	c := o.Conversation
 	live := c.Status == conversation.Live
 	if c.Expired(time.Now(), event.ConversationEnded) {
@@ -126,9 +174,6 @@ func (p *pass) note(o conversation.Owned, did Report, err error) {
 	p.report.Ended += did.Ended
 	p.report.Revived += did.Revived
 	p.report.Announced += did.Announced
-	if err != nil || did == (Report{}) {
-		p.stuck++
-	}
 	switch {
 	case err == nil:
 	case fault.Is(err, fault.Conflict):

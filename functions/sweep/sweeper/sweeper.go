@@ -8,6 +8,7 @@ package sweeper
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"earshot.dev/shared/conversation"
@@ -19,9 +20,9 @@ import (
 
 // Store finds what is due and keeps what becomes of it.
 type Store interface {
-	// Due lists what should have happened by one time, and what was committed by another and not announced, oldest
-	// first, each list of limit at most. A conversation may be in both.
-	Due(ctx context.Context, expired, unannounced time.Time, limit int) ([]conversation.Owned, error)
+	// Due lists what should have happened in one span, and what was committed in another and not announced, each oldest
+	// first. A conversation may be in both.
+	Due(ctx context.Context, expired, unannounced conversation.Span) (late, untold []conversation.Owned, err error)
 	// Commit takes effect if the stored conversation is still the version of c; else it is fault.Conflict.
 	Commit(ctx context.Context, uid string, c *conversation.Conversation, pages ...transcript.Page) error
 }
@@ -60,6 +61,9 @@ type Sweeper struct {
 	// AnnounceAfter is the age of a marker from which on it is taken for forgotten: younger ones belong to somebody who
 	// is publishing right now.
 	AnnounceAfter time.Duration
+
+	mu   sync.Mutex
+	left place // where the last pass came to its bounds; zero: it did not
 }
 
 // Report says what a pass did, in conversations.
@@ -80,6 +84,7 @@ func (s *Sweeper) Sweep(ctx context.Context) (Report, error) {
 	var p *pass
 	err := s.Hold(ctx, "sweep", func(ctx context.Context) error {
 		p = s.newPass()
+		defer s.leave(p)
 		return p.run(ctx)
 	})
 	if p == nil && fault.Is(err, fault.Busy) {
@@ -94,4 +99,15 @@ func (s *Sweeper) Sweep(ctx context.Context) (Report, error) {
 		slog.Int("announced", r.Announced), slog.Int("overtaken", r.Overtaken), slog.Int("failed", r.Failed),
 		slog.Duration("took", time.Since(p.began)))
 	return r, fault.Wrap("sweep", err)
+}
+
+// leave has the next pass begin where this one came to its bounds: what can't be done, and stays due, must not keep it
+// from the others for ever.
+func (s *Sweeper) leave(p *pass) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left = place{}
+	if !p.through {
+		s.left = p.at
+	}
 }

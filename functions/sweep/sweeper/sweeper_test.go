@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -198,6 +199,110 @@ func TestStuckOnesDoNotHideOthers(t *testing.T) {
 		}
 		if len(b.ids) != 20 {
 			t.Errorf("told %d", len(b.ids))
+		}
+	})
+}
+
+// A document that nobody can read is reported, and keeps the pass from nothing.
+func TestUnreadable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, m, b := newSweeper()
+		m.add("broken", time.Now(), nil)
+		m.add("fine", time.Now(), nil)
+		o := m.all["broken"]
+		o.Unreadable = fault.Newf(fault.Internal, "decode", "no")
+		m.all["broken"] = o
+		<-time.After(time.Hour)
+		got, err := s.Sweep(t.Context())
+		if got.Failed != 1 || got.Ended != 1 || b.told() != "fine:ended:1" || !fault.Is(err, fault.Internal) || !strings.Contains(err.Error(), "u/broken") {
+			t.Errorf("got %+v, %v, told %q", got, err, b.told())
+		}
+	})
+}
+
+// More that can't be done than a pass may look at: the next one begins where it came to its bounds, and then goes round.
+// No pass reads what it has seen again, but for those of one time.
+func TestGoesOnWhereItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, m, b := newSweeper()
+		s.Batch, s.Limit = 10, 25
+		for i := range 40 {
+			m.add(fmt.Sprintf("poison%02d", i), time.Now(), nil)
+			<-time.After(time.Second)
+		}
+		m.add("fine", time.Now(), nil)
+		<-time.After(time.Hour)
+		m.onCommit = func(c conversation.Conversation, apply func() error) error {
+			if strings.HasPrefix(c.ID, "poison") {
+				return errDown
+			}
+			return apply()
+		}
+		if got, _ := s.Sweep(t.Context()); got.Due != 25 || b.told() != "" {
+			t.Errorf("the first pass: got %+v, told %q", got, b.told())
+		}
+		m.read = 0
+		if got, _ := s.Sweep(t.Context()); got.Due != 25 || got.Ended != 1 || b.told() != "fine:ended:1" {
+			t.Errorf("the second: got %+v, told %q; want that it comes to what is behind", got, b.told())
+		}
+		if m.read > 40 {
+			t.Errorf("the second read %d conversations to look at 25", m.read)
+		}
+		m.onCommit = func(_ conversation.Conversation, apply func() error) error { return apply() }
+		ended := 0
+		for range 2 {
+			got, err := s.Sweep(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended += got.Ended
+		}
+		if ended != 40 {
+			t.Errorf("two more passes ended %d, want all 40", ended)
+		}
+	})
+}
+
+// Several at once, as with Redis away: each conversation ends once, and is told of under one id.
+func TestSeveralAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, m, b := newSweeper()
+		for i := range 300 {
+			m.add(fmt.Sprint("c", i), time.Now(), nil)
+		}
+		<-time.After(time.Hour)
+		b.fail = func(event.Event) error {
+			<-time.After(10 * time.Millisecond)
+			return nil
+		}
+		reports := make([]Report, 4)
+		var passes sync.WaitGroup
+		for i := range reports {
+			other := &Sweeper{Store: s.Store, Publisher: s.Publisher, Hold: s.Hold} // another instance
+			passes.Go(func() {
+				var err error
+				if reports[i], err = other.Sweep(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		passes.Wait()
+		ended, failed := 0, 0
+		for _, r := range reports {
+			ended, failed = ended+r.Ended, failed+r.Failed
+		}
+		if ended != 300 || failed != 0 {
+			t.Errorf("ended %d, %d failed: %+v; want 300 and none", ended, failed, reports)
+		}
+		for i := range 300 {
+			if c := m.get(fmt.Sprint("c", i)); c.Status != conversation.Ended || c.Revision != 1 || c.Pending != nil {
+				t.Errorf("c%d: %s, revision %d, pending %v", i, c.Status, c.Revision, c.Pending)
+			}
+		}
+		for id := range strings.FieldsSeq(b.told()) {
+			if !strings.HasSuffix(id, ":ended:1") {
+				t.Errorf("told under %s", id)
+			}
 		}
 	})
 }
