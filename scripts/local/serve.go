@@ -71,6 +71,9 @@ func invite(ctx context.Context, system *stack.Stack, uid string, out *terminal.
 	out.Printf("\narecord -q -f S16_LE -r 16000 -c 1 | go run ./scripts/stream --url=%s --end -\n", url)
 	out.Title("And read what there is; the API is described at " + api + "/openapi.json")
 	out.Printf("\ncurl -sH \"Authorization: Bearer $EARSHOT_TOKEN\" %s/v1/conversations\n", api)
+	out.Title("Look at what no function could take, or recompute a month of usage; see --help")
+	out.Printf("\nexport PROJECT_ID=%s PUBSUB_EMULATOR_HOST=%s FIRESTORE_EMULATOR_HOST=%s\n", system.Project, system.PubSubAddr, system.FirestoreAddr)
+	out.Printf("go run ./scripts/deadletter list\ngo run ./scripts/reconcile --uid=%s --month=%s\n", uid, time.Now().UTC().Format("2006-01"))
 	out.Printf("\n%s\n", out.Dim("The recogniser understands English, and not all of it. What is finished is shown here. Ctrl-C ends everything."))
 	return nil
 }

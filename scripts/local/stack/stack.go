@@ -67,7 +67,7 @@ type Stack struct {
 	Pushes                                         map[string]*Push // by subscription, {topic}-{function}
 	Redis                                          *redistest.Server
 	Firestore                                      *firestore.Client
-	FirestoreAddr                                  string
+	FirestoreAddr, PubSubAddr                      string
 	Documents                                      *firestoretest.Server // nil, where Firestore runs elsewhere
 
 	options    Options
@@ -104,7 +104,8 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	if s.backends, err = openBackends(ctx, s.Project, o.Data); err != nil {
 		return nil, err
 	}
-	s.Redis, s.Firestore, s.FirestoreAddr = s.backends.redis, s.backends.firestore, s.backends.firestoreAddr
+	s.Redis, s.Firestore = s.backends.redis, s.backends.firestore
+	s.FirestoreAddr, s.PubSubAddr = s.backends.firestoreAddr, s.backends.pubsubAddr
 	s.Documents = s.backends.documents
 	if err := s.openOutside(ctx); err != nil {
 		return nil, err
