@@ -52,10 +52,16 @@ const (
 	monthLayout = "2006-01"
 )
 
-// Period is what was used in a day or a month.
+// Period is what was used in an hour, a day or a month.
 type Period struct {
-	Key string // 2026-11-23, or 2026-11
+	Key string // 2026-11-23T10, 2026-11-23, or 2026-11
 	Totals
+}
+
+// CountedHour is what was used in an hour, and the part in it of each conversation.
+type CountedHour struct {
+	Period
+	ByConversation Counter
 }
 
 // Hour is the key of the hour in which t lies, such as 2026-11-23T10.
