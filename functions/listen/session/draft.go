@@ -89,6 +89,7 @@ func (d *draft) begin(stored conversation.Conversation, last transcript.Page) tr
 	d.notes.merge(stored)
 	d.acked.stored = stored.Acked
 	d.acked.move(stored.Acked)
+	d.reachBack()
 	change := d.transcript.Add(d.segments()...)
 	for _, id := range shown {
 		if !d.transcript.Has(id) {
@@ -172,7 +173,19 @@ func (d *draft) add(u utterance) transcript.Change {
 	if !d.open() {
 		return transcript.Change{}
 	}
+	d.reachBack()
 	return d.transcript.Add(u.segment(d.stored.StartedAt))
+}
+
+// reachBack has a conversation that has no words yet begin with the first: audio that comes again was said before the
+// session was opened that takes it in, and a conversation that follows must not begin before this one.
+func (d *draft) reachBack() {
+	if d.transcript.Len() > 0 {
+		return
+	}
+	for _, u := range d.unsaved {
+		d.stored.StartedAt = earlier(d.stored.StartedAt, u.start)
+	}
 }
 
 // meter adds to what the conversation used.

@@ -240,10 +240,13 @@ func (in *intake) locate(start, end time.Duration, final bool) (from, to time.Ti
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	from, to = in.timeline.at(start), in.timeline.end(end)
+	if final && from.Before(in.told) {
+		from = in.told // the clock was put back in between
+	}
 	if to.Before(from) {
 		to = from
 	}
-	if final && to.After(in.told) {
+	if final {
 		in.told = to
 	}
 	return from, to

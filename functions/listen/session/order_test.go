@@ -1,0 +1,48 @@
+package session
+
+import (
+	"testing"
+	"time"
+
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/transcript"
+)
+
+// The clock is put back when what a network had held comes in a burst. Words that are final keep their order all the same.
+func TestFinalWordsKeepTheirOrder(t *testing.T) {
+	start := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	in := &intake{}
+	in.timeline.add(mark{at: start.Add(10 * time.Second)})
+	in.timeline.add(mark{offset: time.Second, position: time.Second, at: start})
+	last := time.Time{}
+	for i := range 4 {
+		offset := time.Duration(i) * 500 * time.Millisecond
+		from, to := in.locate(offset, offset+400*time.Millisecond, true)
+		if from.Before(last) || to.Before(from) {
+			t.Errorf("word %d: from %v to %v, want it not before %v", i, from.Sub(start), to.Sub(start), last.Sub(start))
+		}
+		last = to
+	}
+}
+
+// Audio that comes again was said before the session was opened. The conversation that takes it in begins with it, also
+// where it is read anew before the first words are stored, and only with its first words.
+func TestBeginsWithItsFirstWord(t *testing.T) {
+	opened := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	stored := conversation.Conversation{ID: "c", StartedAt: opened, Session: conversation.Session{ID: "s"}}
+	d := draft{sessionID: "s"}
+	d.begin(stored, transcript.Page{})
+	word := func(after time.Duration) utterance {
+		return utterance{id: after.String(), text: "word", start: opened.Add(after), end: opened.Add(after + time.Second)}
+	}
+	d.add(word(-20 * time.Second))
+	d.begin(stored, transcript.Page{})
+	d.add(word(-30 * time.Second)) // it can't go back behind a word that is shown
+	c, pages, _ := d.commit()
+	if got := c.StartedAt.Sub(opened); got != -20*time.Second {
+		t.Errorf("it begins %v after it was opened, want -20s", got)
+	}
+	if got := pages[0].Segments[len(pages[0].Segments)-1]; got.Start != 0 {
+		t.Errorf("the first word is at %v, want 0", got.Start)
+	}
+}
