@@ -137,8 +137,10 @@ func TestPlanted(t *testing.T) {
 		{"an hour", "usage/h2026-11-30T23", "words", []string{"2026-11-30T23"}},
 		{"a day", "usage/d2026-11-30", "audio_ms", []string{"2026-11-30"}},
 		{"the month", "usage/m2026-11", "speech_ms", []string{"2026-11"}},
-		{"the conversation", "conversations/early", "usage.2026-11-03T10.audio_ms",
-			[]string{"2026-11-03T10 early", "2026-11-03T10", "2026-11-03", "2026-11"}},
+		{
+			"the conversation", "conversations/early", "usage.2026-11-03T10.audio_ms",
+			[]string{"2026-11-03T10 early", "2026-11-03T10", "2026-11-03", "2026-11"},
+		},
 		{"another month", "usage/h2026-12-01T00", "words", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

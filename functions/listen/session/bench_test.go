@@ -18,9 +18,9 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/pion/opus/pkg/oggreader"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/sdk/metric"
-	"github.com/pion/opus/pkg/oggreader"
 
 	"earshot.dev/functions/listen/audio"
 	"earshot.dev/functions/listen/stt"
