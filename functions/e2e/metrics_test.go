@@ -168,7 +168,10 @@ func (d *deeds) repeat(uid string, from, through uint32) {
 	pcm := slices.Concat(testspeech.Words(numbers(from, through)...), testspeech.Silence(time.Second))
 	number := uint32(0)
 	var last []byte
-	for p := range packets(pcm, shortPacket) {
+	for p, err := range packets(pcm, shortPacket) {
+		if err != nil {
+			d.t.Fatal(err)
+		}
 		number++
 		last = slices.Concat(binary.BigEndian.AppendUint32(nil, number), p.Data)
 		send(last)
