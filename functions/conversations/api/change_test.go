@@ -142,7 +142,8 @@ func TestFinalization(t *testing.T) {
 	for cid, change := range map[string]func(*conversation.Conversation){
 		"live": nil, "done": finished,
 		"failed": func(c *conversation.Conversation) {
-			finished(c)
+			c.End(start, conversation.EndSilence, "")
+			c.TakeClaim("t", start, time.Minute)
 			c.Fail("why", start)
 		},
 	} {
