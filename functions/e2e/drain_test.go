@@ -37,13 +37,23 @@ func TestDrainOfMany(t *testing.T) {
 		drained <- err
 	}()
 	f.each(func(ctx context.Context, uid string, c client.Config) error {
-		device := client.NewSession(c, func(client.Message) {})
-		err := f.tell(ctx, device, func() {
-			speaking.Done()
+		open := make(chan struct{})
+		opened := sync.OnceFunc(func() { close(open) })
+		device := client.NewSession(c, func(m client.Message) {
+			if m.Type == client.ConversationSession {
+				opened()
+			}
+		})
+		wait := func(until chan struct{}) {
 			select {
-			case <-draining:
+			case <-until:
 			case <-ctx.Done():
 			}
+		}
+		err := f.tell(ctx, device, func() {
+			wait(open)
+			speaking.Done()
+			wait(draining)
 		})
 		// One that comes back while its first socket still closes may be told to try again, so it can be more than two.
 		if connections := device.Connections(); err == nil && connections < 2 {

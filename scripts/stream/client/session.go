@@ -21,6 +21,9 @@ const (
 	closeTokenGone   = 4004
 )
 
+// tokenTries is how often in a row a token may be refused as over: a server that can't read its keys says the same.
+const tokenTries = 5
+
 // maxKept is how much audio is kept that isn't acknowledged, in bytes: an hour of Opus, or four minutes of PCM. Beyond
 // it the oldest is given up.
 const maxKept = 8 << 20
@@ -130,7 +133,7 @@ func (s *Session) count(get func() int) int {
 func (s *Session) Run(ctx context.Context) error {
 	pace := backoff.NewExponentialBackOff() // with jitter: all clients of an instance that ends come back at once
 	pace.InitialInterval, pace.MaxInterval = 200*time.Millisecond, 20*time.Second
-	for {
+	for refused := 0; ; {
 		before := s.Unacknowledged()
 		err := s.connect(ctx)
 		if ctx.Err() != nil {
@@ -139,11 +142,16 @@ func (s *Session) Run(ctx context.Context) error {
 		if s.Connections() == 0 && errors.Is(err, ErrNoService) {
 			return err
 		}
-		if frame, ok := errors.AsType[*CloseError](err); ok {
-			switch frame.Code {
-			case closeUnsupported, closePolicy, closeTokenOver, closeTokenGone:
+		frame, closed := errors.AsType[*CloseError](err)
+		switch {
+		case !closed:
+			refused = 0
+		case frame.Code == closeTokenOver:
+			if refused++; refused == tokenTries {
 				return err
 			}
+		case frame.Code == closeUnsupported, frame.Code == closePolicy, frame.Code == closeTokenGone:
+			return err
 		}
 		if s.Unacknowledged() < before {
 			pace.Reset() // it was of use

@@ -155,16 +155,18 @@ func outlive(t *testing.T, seed uint64) {
 	e.mu.Unlock()
 }
 
+// A token that is over may be one whose key could not be read just then, and is tried again.
 func TestSessionGivesUpWhereItIsRefused(t *testing.T) {
-	for _, code := range []websocket.StatusCode{1003, 1008, 4001, 4004} {
+	for code, want := range map[websocket.StatusCode]int{1003: 1, 1008: 1, 4001: 5, 4004: 1} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if conn, err := websocket.Accept(w, r, nil); err == nil {
 				_ = conn.Close(code, "no") // the client sees it or the test fails
 			}
 		}))
-		err := client.NewSession(client.Config{URL: server.URL}, func(client.Message) {}).Run(t.Context())
-		if closed, ok := errors.AsType[*client.CloseError](err); !ok || closed.Code != int(code) {
-			t.Errorf("refused with %d: got %v", code, err)
+		session := client.NewSession(client.Config{URL: server.URL}, func(client.Message) {})
+		err := session.Run(t.Context())
+		if closed, ok := errors.AsType[*client.CloseError](err); !ok || closed.Code != int(code) || session.Connections() != want {
+			t.Errorf("refused with %d: got %v after %d connections, want %d", code, err, session.Connections(), want)
 		}
 		server.Close()
 	}
