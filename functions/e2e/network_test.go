@@ -29,9 +29,9 @@ const (
 // packetDuration is that of the fleet's packets. Devices send 20 to 100 ms.
 const packetDuration = 100 * time.Millisecond
 
-// preRoll is how many packets of the silence at the end may stay unacknowledged while a session is open: the next speech
-// would begin with them.
-const preRoll = int(300 * time.Millisecond / packetDuration)
+// heldBack is how many packets of the silence at the end may stay unacknowledged while a session is open: the next speech
+// would begin in them. A gate holds 300 ms, and 100 ms more until it lets go of what is older (functions/listen/vad).
+const heldBack = int(400 * time.Millisecond / packetDuration)
 
 // Two instances, and between them and 200 devices a network that cuts, hangs and is slow. Each word that was said is
 // stored once, in its place, by whichever instance.
@@ -180,7 +180,7 @@ func (f *fleet) tell(ctx context.Context, device *client.Session, midway func())
 		}
 	}
 	return poll(ctx, func() error {
-		if left := device.Unacknowledged(); left > preRoll {
+		if left := device.Unacknowledged(); left > heldBack {
 			return fmt.Errorf("%d packets are not acknowledged", left)
 		}
 		return nil
