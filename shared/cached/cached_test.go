@@ -295,8 +295,8 @@ func excerpt(text, other string) string {
 
 // reads are the methods of the store that change nothing.
 var reads = []string{
-	"Close", "Conversation", "Count", "Days", "Delivery", "Device", "Due", "Finished", "FirstSegments", "LatestDevice",
-	"List", "Months", "Newest", "Profile", "Segments", "Tail", "Webhook",
+	"Close", "Conversation", "Count", "Days", "Delivery", "Device", "Due", "Finished", "FirstSegments", "Hours",
+	"LatestDevice", "List", "Months", "Newest", "Profile", "Segments", "Tail", "Webhook",
 }
 
 // Whatever the store learns to write is one of the writes above.
