@@ -118,10 +118,41 @@ func (s *Store) candidate(tx *firestore.Transaction, uid string, d conversation.
 // Acknowledge stores that the audio of a device holds no words between two conversations. It needs no fence: whoever
 // says so has heard it, and too small a number only has some audio sent again.
 func (s *Store) Acknowledge(ctx context.Context, uid, device string, a conversation.Acked) error {
-	_, err := s.device(uid, device).Update(ctx, []firestore.Update{
-		{Path: "acked_sequence", Value: a.Sequence}, {Path: "acked_at", Value: a.At}, {Path: "acked_beyond", Value: a.Beyond},
-	})
+	_, err := s.device(uid, device).Update(ctx, acknowledged(a))
 	return wrap("acknowledge", err)
+}
+
+func acknowledged(a conversation.Acked) []firestore.Update {
+	return []firestore.Update{
+		{Path: "acked_sequence", Value: a.Sequence}, {Path: "acked_at", Value: a.At}, {Path: "acked_beyond", Value: a.Beyond},
+	}
+}
+
+// handOn adds to a batch that deletes the conversation its device points to, that the device knows what was acknowledged
+// with it. If the device is written in between, the batch is refused.
+func (s *Store) handOn(
+	ctx context.Context, batch *firestore.WriteBatch, uid string, c *conversation.Conversation, //nolint:staticcheck // see Commit
+) error {
+	if c.Acked.Sequence == 0 {
+		return nil
+	}
+	ref := s.device(uid, c.Device)
+	snapshot, err := ref.Get(ctx)
+	if fault.Is(wrap("", err), fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var d conversation.Device
+	if err := snapshot.DataTo(&d); err != nil {
+		return fault.New(fault.Internal, "decode device", err)
+	}
+	known := conversation.Acked{Sequence: d.AckedSequence, At: d.AckedAt, Beyond: d.AckedBeyond}
+	if d.ConversationID == c.ID {
+		batch.Update(ref, acknowledged(known.Latest(c.Acked)), firestore.LastUpdateTime(snapshot.UpdateTime))
+	}
+	return nil
 }
 
 // Contend notes that a session of a device was superseded while its client was talking (conversation.Device.Contend).

@@ -157,3 +157,24 @@ func TestLostAnswerToATransaction(t *testing.T) {
 		})
 	}
 }
+
+// A conversation in which nothing was said is deleted. What was acknowledged with it is not heard, nor counted, again.
+func TestNumbersGoOnFromWhatIsDeleted(t *testing.T) {
+	s, _ := open(t)
+	numbered := attachment("s1", time.Now())
+	numbered.Numbered = true
+	c := attach(t, s, numbered)
+	c.Acked = conversation.Acked{Sequence: 7, At: numbered.At, Beyond: []time.Duration{18 * time.Millisecond}}
+	c.End(numbered.At, conversation.EndSilence, "")
+	if err := s.Commit(t.Context(), "u", &c); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delete(t.Context(), "u", &c); err != nil {
+		t.Fatal(err)
+	}
+	numbered.SessionID = "s2"
+	next := attach(t, s, numbered)
+	if next.ID == c.ID || !reflect.DeepEqual(next.Acked, c.Acked) {
+		t.Errorf("got %+v, want another conversation that goes on from %+v", next.Acked, c.Acked)
+	}
+}

@@ -109,7 +109,8 @@ func (s *Store) Finished(ctx context.Context, uid, cid string) (conversation.Con
 	}
 }
 
-// Delete removes the conversation with its pages and photos, if it is still the version that c was read from.
+// Delete removes the conversation with its pages and photos, if it is still the version that c was read from. Its device
+// keeps how far its audio was acknowledged: the next conversation goes on from there.
 func (s *Store) Delete(ctx context.Context, uid string, c *conversation.Conversation) error {
 	ref := s.conversation(uid, c.ID)
 	batch := s.client.Batch() //nolint:staticcheck // see Commit
@@ -125,6 +126,9 @@ func (s *Store) Delete(ctx context.Context, uid string, c *conversation.Conversa
 		for _, photo := range photos {
 			batch.Delete(photo)
 		}
+	}
+	if err := s.handOn(ctx, batch, uid, c); err != nil {
+		return wrap("hand on what is acknowledged", err)
 	}
 	_, err := batch.Commit(ctx)
 	return wrap("delete conversation", gone(err))
