@@ -104,11 +104,15 @@ func (d *deeds) person(uid string, query url.Values) *speaker {
 	return connect(d.t, d.stack, uid, query)
 }
 
-// say speaks words, and is silent for a second.
+// say speaks words, is silent for a second, and returns when all of it was taken in: a frame that comes after the end of
+// a session is one that was dropped.
 func (d *deeds) say(sp *speaker, from, through uint32) {
 	d.t.Helper()
 	pcm := slices.Concat(testspeech.Words(numbers(from, through)...), testspeech.Silence(time.Second))
 	if err := sp.play(pcm); err != nil {
+		d.t.Fatal(err)
+	}
+	if err := sp.client.Ping(d.t.Context()); err != nil {
 		d.t.Fatal(err)
 	}
 	d.heard(len(pcm), through-from+1)

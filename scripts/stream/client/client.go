@@ -159,6 +159,13 @@ func (c *Client) Say(ctx context.Context, text string) error {
 	return c.write(ctx, websocket.MessageText, []byte(text))
 }
 
+// Ping waits until the server has taken in all that was sent before. Somebody must be receiving.
+func (c *Client) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, quiet)
+	defer cancel()
+	return closed(c.conn.Ping(ctx))
+}
+
 // Stop ends the conversation, as a person does who is done speaking.
 func (c *Client) Stop(ctx context.Context) error {
 	return c.Say(ctx, `{"type":"finalization_reason","reason":"user_stop"}`)
