@@ -45,7 +45,7 @@ var imports = []row{
 
 // owners says who alone may import a path, or one below it. Tests are free to.
 var owners = []struct{ path, who string }{
-	{"C", "scripts/local/... functions/listen/audio"}, // there behind build tags: scripts/test builds the functions without cgo,
+	{"C", "scripts/local/... functions/listen/audio"}, // there behind build tags: scripts/test sees that no function needs it
 	{module + "shared/firestoretest", "shared/firestoretest/... scripts/local/... scripts/emulator scripts/workload"},
 	{module + "shared/redistest", "shared/redistest/... scripts/local/... scripts/workload"},
 	{module + "shared/otlptest", "scripts/local/... scripts/workload"},
