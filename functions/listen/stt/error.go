@@ -19,7 +19,9 @@ const (
 	UnsupportedLanguage                // it doesn't understand the language
 	Rejected                           // it refuses the request or the audio as they are: trying again won't help
 	Malformed                          // it said something that isn't its protocol
-	Silent                             // audio went out, nothing came back in time
+	Silent                             // audio went out, and no answer has ever come
+	Stopped                            // it answered, and then no more, though audio went out
+	HalfOpen                           // the connection takes what is sent, and nobody is at its other end
 )
 
 // failures is the one place where a failure gets its name and what it means to the client and the operator.
@@ -35,6 +37,8 @@ var failures = [...]struct {
 	Rejected:            {"rejected", fault.Internal, fault.High},
 	Malformed:           {"malformed", fault.Unavailable, fault.High},
 	Silent:              {"silent", fault.Unavailable, fault.Medium},
+	Stopped:             {"stopped", fault.Unavailable, fault.Medium},
+	HalfOpen:            {"half open", fault.Unavailable, fault.Medium},
 }
 
 func (f Failure) String() string {
@@ -43,6 +47,17 @@ func (f Failure) String() string {
 	}
 	return failures[Unavailable].name
 }
+
+// Unanswered is Stopped of a recogniser that has answered before, else Silent.
+func Unanswered(answered bool) Failure {
+	if answered {
+		return Stopped
+	}
+	return Silent
+}
+
+// Quiet reports whether the failure is that nothing came, and not that something did.
+func (f Failure) Quiet() bool { return f == Silent || f == Stopped || f == HalfOpen }
 
 // Error is a recogniser's failure. Its chain holds a *fault.Error, so that fault's table answers for it: Unsupported
 // for a language, Internal for what we asked wrongly, else Unavailable; wrong credentials are critical.

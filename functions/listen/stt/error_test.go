@@ -24,6 +24,8 @@ func TestFailureDecidesKindAndSeverity(t *testing.T) {
 		{stt.Rejected, "rejected", fault.Internal, fault.High},
 		{stt.Malformed, "malformed", fault.Unavailable, fault.High},
 		{stt.Silent, "silent", fault.Unavailable, fault.Medium},
+		{stt.Stopped, "stopped", fault.Unavailable, fault.Medium},
+		{stt.HalfOpen, "half open", fault.Unavailable, fault.Medium},
 		{stt.Failure(200), "unavailable", fault.Unavailable, fault.Medium},
 	}
 	for _, test := range tests {

@@ -21,6 +21,7 @@ type liveness struct {
 	demanded time.Time     // when Finalize or CloseStream was sent that isn't answered; zero if none is
 	writing  time.Time     // when the write began that hasn't returned; zero if there is none
 	closing  bool          // CloseStream was sent
+	answered bool          // something was heard
 }
 
 // audio notes that audio of the length is about to be sent.
@@ -44,6 +45,7 @@ func (l *liveness) demand(now time.Time, closing bool) {
 // heard notes an answer to the audio.
 func (l *liveness) heard(now time.Time) {
 	l.owed = 0
+	l.answered = true
 	if !l.writing.IsZero() {
 		l.writing = now
 	}
@@ -55,12 +57,14 @@ func (l *liveness) heard(now time.Time) {
 }
 
 // silent reports whether the server should have answered by now.
-func (l *liveness) silent(now time.Time) bool {
-	return l.late(l.demanded, now) || l.late(l.writing, now) || l.owed >= l.limit && l.late(l.since, now)
-}
+func (l *liveness) silent(now time.Time) bool { return l.late(now, l.limit) }
 
-func (l *liveness) late(since, now time.Time) bool {
-	return !since.IsZero() && now.Sub(since) >= l.limit
+// doubtful reports whether half of that time is over.
+func (l *liveness) doubtful(now time.Time) bool { return l.late(now, l.limit/2) }
+
+func (l *liveness) late(now time.Time, limit time.Duration) bool {
+	over := func(since time.Time) bool { return !since.IsZero() && now.Sub(since) >= limit }
+	return over(l.demanded) || over(l.writing) || l.owed >= limit && over(l.since)
 }
 
 // idle reports whether it is time to say that we are there. A write under way says it already.

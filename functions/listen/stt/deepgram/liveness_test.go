@@ -64,8 +64,8 @@ func TestHalfOpenWhileNobodySpeaks(t *testing.T) {
 		}
 		lost.open.Store(true)
 		begin := time.Now()
-		if _, err := stream.Recv(t.Context()); err == nil || stt.FailureOf(err) != stt.Silent {
-			t.Errorf("Recv: %v, want silent", err)
+		if _, err := stream.Recv(t.Context()); err == nil || stt.FailureOf(err) != stt.HalfOpen {
+			t.Errorf("Recv: %v, want half open", err)
 		}
 		if took := time.Since(begin); took > deepgram.DefaultSilence+5*time.Second {
 			t.Errorf("it took %v to find out", took)

@@ -33,8 +33,8 @@ type stream struct {
 
 	mu      sync.Mutex
 	live    liveness
-	gone    bool // the server has been given up
-	pinging bool // a ping is under way
+	gone    error // why the server has been given up
+	pinging bool  // a ping is under way
 }
 
 func newStream(conn *websocket.Conn, rate int, silence time.Duration) *stream {
@@ -202,8 +202,8 @@ func (s *stream) reason(err error, farewell bool) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.gone {
-		return stt.Fail(Name, stt.Silent, fmt.Errorf("nothing heard for %v", s.live.limit))
+	if s.gone != nil {
+		return s.gone
 	}
 	if s.live.closing {
 		code := websocket.CloseStatus(err)
@@ -238,7 +238,7 @@ func (s *stream) giveUp() {
 	if len(s.results) == cap(s.results) {
 		return // they aren't taken, so pongs aren't read
 	}
-	s.gone = true
+	s.gone = stt.Fail(Name, stt.HalfOpen, fmt.Errorf("no answer to a ping for %v", s.live.limit))
 	// What matters is that read returns.
 	_ = s.conn.CloseNow()
 }
@@ -258,17 +258,19 @@ func (s *stream) watch() {
 		if len(s.results) == cap(s.results) {
 			s.live.heard(now) // the results aren't taken: it is we who don't listen
 		}
-		s.gone = s.gone || s.live.silent(now)
+		if s.gone == nil && s.live.silent(now) {
+			s.gone = s.unanswered()
+		}
 		gone, idle := s.gone, s.live.idle(now)
 		if idle {
 			s.live.sent = now
-			if !s.pinging && !gone {
-				s.pinging = true
-				s.running.Go(s.ping)
-			}
+		}
+		if (idle || s.live.doubtful(now)) && !s.pinging && gone == nil {
+			s.pinging = true
+			s.running.Go(s.ping)
 		}
 		s.mu.Unlock()
-		if gone {
+		if gone != nil {
 			// What matters is that read returns.
 			_ = s.conn.CloseNow()
 			return
@@ -277,6 +279,15 @@ func (s *stream) watch() {
 			s.keepAlive()
 		}
 	}
+}
+
+// unanswered is why there is no answer to the audio: a ping has none either, or there is somebody who doesn't say any.
+func (s *stream) unanswered() error {
+	failure := stt.Unanswered(s.live.answered)
+	if s.pinging {
+		failure = stt.HalfOpen
+	}
+	return stt.Fail(Name, failure, fmt.Errorf("nothing heard for %v", s.live.limit))
 }
 
 func (s *stream) keepAlive() {

@@ -218,23 +218,32 @@ func TestSilence(t *testing.T) {
 		play func(*websocket.Conn)
 		act  func(*testing.T, stt.Stream)
 		gone time.Duration // when Recv fails, about; 0 for not within the minute
+		want stt.Failure
 	}{
 		{
-			"half open", func(c *websocket.Conn) { hear(c, nil) },
+			"never answers", func(c *websocket.Conn) { hear(c, nil) },
 			func(t *testing.T, s stt.Stream) { sendFor(t, s, time.Minute) },
-			deepgram.DefaultSilence,
+			deepgram.DefaultSilence, stt.Silent,
+		},
+		{
+			"answers, and then no more", func(c *websocket.Conn) {
+				say(c, hello)
+				hear(c, nil)
+			},
+			func(t *testing.T, s stt.Stream) { sendFor(t, s, time.Minute) },
+			deepgram.DefaultSilence, stt.Stopped,
 		},
 		{
 			"doesn't even read", func(*websocket.Conn) { <-time.After(time.Minute) },
 			func(t *testing.T, s stt.Stream) { sendFor(t, s, time.Minute) },
-			deepgram.DefaultSilence,
+			deepgram.DefaultSilence, stt.HalfOpen,
 		},
 		{
 			"says only what nobody knows", func(c *websocket.Conn) {
 				hear(c, func(websocket.MessageType, []byte) { say(c, `{"type":"Weather"}`) })
 			},
 			func(t *testing.T, s stt.Stream) { sendFor(t, s, time.Minute) },
-			deepgram.DefaultSilence,
+			deepgram.DefaultSilence, stt.Silent,
 		},
 		{
 			"answers now and then", func(c *websocket.Conn) {
@@ -246,17 +255,17 @@ func TestSilence(t *testing.T) {
 				})
 			},
 			func(t *testing.T, s stt.Stream) { sendFor(t, s, time.Minute) },
-			0,
+			0, 0,
 		},
 		{
 			"little audio, no word in it", func(c *websocket.Conn) { hear(c, nil) },
 			func(t *testing.T, s stt.Stream) { sendFor(t, s, 500*time.Millisecond); finalize(t, s) },
-			0,
+			0, 0,
 		},
 		{
 			"Finalize unanswered", func(c *websocket.Conn) { hear(c, nil) },
 			func(t *testing.T, s stt.Stream) { sendFor(t, s, 2*time.Second); finalize(t, s) },
-			2*time.Second + deepgram.DefaultSilence,
+			2*time.Second + deepgram.DefaultSilence, stt.Silent,
 		},
 		{
 			"CloseSend unanswered", func(c *websocket.Conn) { hear(c, nil) },
@@ -265,7 +274,7 @@ func TestSilence(t *testing.T) {
 					t.Errorf("CloseSend: %v", err)
 				}
 			},
-			deepgram.DefaultSilence,
+			deepgram.DefaultSilence, stt.Silent,
 		},
 	}
 	for _, test := range tests {
@@ -290,8 +299,8 @@ func TestSilence(t *testing.T) {
 					}
 					return
 				}
-				if stt.FailureOf(err) != stt.Silent {
-					t.Errorf("got %v, want silent", err)
+				if stt.FailureOf(err) != test.want {
+					t.Errorf("got %v, want %v", err, test.want)
 				}
 				if took < test.gone || took > test.gone+2*time.Second {
 					t.Errorf("gone after %v, want %v and at most 2 s more", took, test.gone)

@@ -37,6 +37,8 @@ type leg struct {
 	opened  bool
 	settled bool // it has made words final
 
+	answered bool // it has given a result
+
 	lost time.Duration // owned by who feeds it: what was told of it
 
 	// Guarded by stream.mu.
@@ -199,5 +201,5 @@ func (l *leg) judge(err error) {
 
 // healthy reports whether a leg that has failed was a good one before, so that its recogniser may be tried again.
 func (l *leg) healthy(err error) bool {
-	return l.settled || l.opened && stt.FailureOf(err) != stt.Silent && time.Since(l.started) >= proven
+	return l.settled || l.opened && !stt.FailureOf(err).Quiet() && time.Since(l.started) >= proven
 }

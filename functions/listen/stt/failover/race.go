@@ -58,11 +58,12 @@ func (s *stream) opened(l *leg) {
 // hear takes a result. One of the standby counts if it has words: then it is the better one. If it finds none in all
 // that was said, the other was right to say nothing.
 func (s *stream) hear(l *leg, r stt.Result) (stt.Result, bool) {
+	l.answered = true
 	r, ok := s.place(l, r)
 	if l == s.standby {
 		switch {
 		case len(r.Words) > 0:
-			s.promote(stt.Fail(s.active.provider.label, stt.Silent, fmt.Errorf("nothing heard for %v", s.limits.Patience)))
+			s.promote(s.unanswered(s.active))
 		case r.End+replay.Rounding >= l.goal && !s.ended(): // at the end of all, its own end tells
 			l.judge(nil)
 			s.answered(s.active)
@@ -131,12 +132,17 @@ func (s *stream) check() {
 		s.seat(s.active, s.next())
 	default:
 		if next := s.next(); next != nil {
-			cause := stt.Fail(l.provider.label, stt.Silent, fmt.Errorf("nothing heard for %v", s.limits.Patience))
+			cause := s.unanswered(l)
 			s.spent[l.provider] = cause
 			s.dropped(l, cause, next)
 			s.seat(s.active, next)
 		}
 	}
+}
+
+// unanswered is the failure of a leg that has run out of patience.
+func (s *stream) unanswered(l *leg) error {
+	return stt.Fail(l.provider.label, stt.Unanswered(l.answered), fmt.Errorf("nothing heard for %v", s.limits.Patience))
 }
 
 // complete reports whether there is no more to come, and all there was is final.

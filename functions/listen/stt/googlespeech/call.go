@@ -124,13 +124,20 @@ func (s *stream) reason(ctx context.Context, c *call, err error) error {
 	case errors.As(err, &failure):
 		return failure
 	case errors.Is(cause, errSilent):
-		return stt.Fail(Name, stt.Silent, fmt.Errorf("nothing done for %v", s.silence))
+		return stt.Fail(Name, stt.Unanswered(s.answered(c)), fmt.Errorf("nothing done for %v", s.silence))
 	case errors.As(cause, &failure):
 		return failure
 	case overdue(err) && time.Since(c.begun) >= rollAfter:
 		return nil
 	}
 	return broken(err)
+}
+
+// answered reports whether the service has given a result in this call.
+func (s *stream) answered(c *call) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return c.heard > 0
 }
 
 // closeInOrder takes the end of a call that was half-closed: all that it was sent is final.
