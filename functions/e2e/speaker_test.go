@@ -41,7 +41,7 @@ func start(t *testing.T, o stack.Options) *stack.Stack {
 	o.Recognizer = &deepgram.Handler{Engine: deepgram.Exact{}, Key: stack.RecognizerKey}
 	o.Logs, o.LogFormat = logs, "json"
 	o.SweepEvery = time.Hour // tests call it when it is due
-	o.Env = map[string][]string{"listen": {"MIN_CONVERSATION_TIMEOUT=2s"}}
+	o.Env = map[string][]string{"listen": append(o.Env["listen"], "MIN_CONVERSATION_TIMEOUT=2s")}
 	s, err := stack.Start(t.Context(), o)
 	if err != nil {
 		t.Error(err)

@@ -6,10 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"cloud.google.com/go/firestore"
 
 	"earshot.dev/scripts/local/stack"
 	"earshot.dev/scripts/local/testspeech"
@@ -21,11 +24,13 @@ const transcripts = "../listen/wire/testdata"
 // What is said on the wire is what the transcripts say, whose README.md explains them.
 func TestWire(t *testing.T) {
 	t.Parallel()
-	s := start(t, stack.Options{Race: true})
+	s := start(t, stack.Options{Race: true, Env: map[string][]string{"listen": {"MAX_SESSIONS_PER_USER=2"}}})
 	files, err := filepath.Glob(transcripts + "/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d transcripts: %v", len(files), err)
 	}
+	alone := transcripts + "/unreadable.txt" // what it needs would disturb others
+	files = slices.DeleteFunc(files, func(file string) bool { return file == alone })
 	t.Run("all", func(t *testing.T) { // the system is there until each is done
 		for _, file := range files {
 			name := strings.TrimSuffix(filepath.Base(file), ".txt")
@@ -35,11 +40,16 @@ func TestWire(t *testing.T) {
 			})
 		}
 	})
+	replay(t, s, alone, "wire-unreadable")
 }
 
 func replay(t *testing.T, s *stack.Stack, file, uid string) {
 	t.Helper()
 	if err := s.AddUser(t.Context(), uid); err != nil {
+		t.Fatal(err)
+	}
+	signedOut := []firestore.Update{{Path: "tokens_valid_after", Value: time.Now().Add(-time.Hour)}}
+	if _, err := s.Firestore.Collection("users").Doc(uid).Update(t.Context(), signedOut); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(file)
@@ -79,12 +89,14 @@ func tokens(t *testing.T, s *stack.Stack, uid string) *strings.Replacer {
 	expired, err2 := s.UserToken(uid, -time.Hour)
 	nobody, err3 := s.UserToken("nobody", time.Hour)
 	forged, err4 := impostor.UserToken(uid, s.Project, time.Hour)
-	for _, err := range []error{err1, err2, err3, err4} {
+	revoked, err5 := s.Users.UserTokenSince(time.Now().Add(-2*time.Hour), uid, s.Project, time.Hour)
+	for _, err := range []error{err1, err2, err3, err4, err5} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	return strings.NewReplacer("{token}", good, "{expired}", expired, "{nobody}", nobody, "{forged}", forged)
+	return strings.NewReplacer("{token}", good, "{expired}", expired, "{nobody}", nobody, "{forged}", forged,
+		"{revoked}", revoked)
 }
 
 // player plays the client's lines of a transcript, and holds the server to its own.
@@ -105,6 +117,7 @@ var (
 	repeated = regexp.MustCompile(`^frames (\d+) to (\d+) again$`)
 	leftOut  = regexp.MustCompile(`^leave out (\d+) frames$`)
 	octets   = regexp.MustCompile(`^bytes ([0-9a-f]+|\d+ of zero)$`)
+	idle     = regexp.MustCompile(`^nothing for (\S+)$`)
 	used     = regexp.MustCompile(`^given (\d+) s of speech this month$`)
 )
 
@@ -112,6 +125,10 @@ func (p *player) play(line string) {
 	p.t.Helper()
 	if m := used.FindStringSubmatch(line); m != nil {
 		p.given(number(m[1]))
+		return
+	}
+	if line == "given keys that can't be read" {
+		p.stack.Users.Down.Store(true)
 		return
 	}
 	c := p.connections[len(p.connections)-1]
@@ -141,6 +158,8 @@ func (p *player) say(c *connection, what string) {
 			p.t.Fatalf("%s: %v", p.at, err)
 		}
 		p.audio(c, 1, testspeech.Silence(d))
+	} else if m := idle.FindStringSubmatch(what); m != nil {
+		p.wait(m[1])
 	} else if m := repeated.FindStringSubmatch(what); m != nil {
 		from, through := number(m[1]), number(m[2])
 		if from < 1 || through > len(p.sent) {
@@ -157,6 +176,18 @@ func (p *player) say(c *connection, what string) {
 		c.close()
 	} else {
 		c.text(p.tokens.Replace(p.real(what)))
+	}
+}
+
+func (p *player) wait(duration string) {
+	p.t.Helper()
+	d, err := time.ParseDuration(duration)
+	if err != nil {
+		p.t.Fatalf("%s: %v", p.at, err)
+	}
+	select {
+	case <-time.After(d):
+	case <-p.t.Context().Done():
 	}
 }
 

@@ -40,13 +40,12 @@ type door struct {
 
 // app is the door of clients that bring their token in a header.
 func (d *door) app(w http.ResponseWriter, r *http.Request) {
-	d.open(w, r, func(ctx context.Context, _ *wire.Socket) (string, error) {
+	d.open(w, r, func(ctx context.Context, _ *wire.Socket) (visitor, error) {
 		token, err := auth.Bearer(r)
 		if err != nil {
-			return "", err
+			return visitor{}, err
 		}
-		uid, _, err := d.users.Verify(ctx, token)
-		return uid, err
+		return d.verify(ctx, token)
 	})
 }
 
@@ -55,28 +54,57 @@ const tokenWithin = 5 * time.Second
 
 // web is the door of browsers, which can't set headers: the token is the first frame.
 func (d *door) web(w http.ResponseWriter, r *http.Request) {
-	d.open(w, r, func(ctx context.Context, socket *wire.Socket) (string, error) {
+	d.open(w, r, func(ctx context.Context, socket *wire.Socket) (visitor, error) {
 		late := time.AfterFunc(tokenWithin, func() {
 			socket.Close(fault.Unauthenticated.CloseCode(), "no token within 5 s")
 		})
 		_, frame, err := socket.Read(ctx)
 		if !late.Stop() || err != nil {
-			return "", fault.New(fault.Unauthenticated, "read token", err)
+			return visitor{}, fault.New(fault.Unauthenticated, "read token", err)
 		}
 		token, ok := wire.ParseAuth(frame)
 		if !ok {
-			return "", fault.Newf(fault.Unauthenticated, "read token", "the first frame is no token")
+			return visitor{}, fault.Newf(fault.Unauthenticated, "read token", "the first frame is no token")
 		}
-		uid, _, err := d.users.Verify(ctx, token)
+		v, err := d.verify(ctx, token)
 		if told := socket.Write(ctx, wire.AuthResponse(err == nil)); err == nil && told != nil {
-			return "", fault.New(fault.Unavailable, "answer token", told)
+			return visitor{}, fault.New(fault.Unavailable, "answer token", told)
 		}
-		return uid, err
+		return v, err
 	})
 }
 
+// visitor is who a token says they are, and what is known of them.
+type visitor struct {
+	uid     string
+	profile account.Profile
+}
+
+// verify finds out whose a token is.
+func (d *door) verify(ctx context.Context, token string) (visitor, error) {
+	uid, signedIn, err := d.users.Verify(ctx, token)
+	if err != nil {
+		return visitor{}, err
+	}
+	return d.know(ctx, uid, signedIn)
+}
+
+// know is the visitor whose token holds, unless it was taken back since they signed in.
+func (d *door) know(ctx context.Context, uid string, signedIn time.Time) (visitor, error) {
+	profile, err := d.read.Profile(ctx, uid)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return visitor{}, fault.Newf(fault.Unauthenticated, "read profile", "unknown user")
+	case err != nil:
+		return visitor{}, fault.Wrap("read profile", err)
+	case profile.Revoked(signedIn):
+		return visitor{}, fault.Newf(fault.Revoked, "read profile", "the token was revoked: sign in again")
+	}
+	return visitor{uid, profile}, nil
+}
+
 // open is one client's visit, from the upgrade to the close.
-func (d *door) open(w http.ResponseWriter, r *http.Request, identify func(context.Context, *wire.Socket) (uid string, err error)) {
+func (d *door) open(w http.ResponseWriter, r *http.Request, identify func(context.Context, *wire.Socket) (visitor, error)) {
 	// Devices and apps name no origin; a token, not a cookie, says who it is, so origins need no check.
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
@@ -89,9 +117,9 @@ func (d *door) open(w http.ResponseWriter, r *http.Request, identify func(contex
 	ctx, span := otel.Tracer("earshot.dev/functions/listen").Start(r.Context(), "admit", trace.WithSpanKind(trace.SpanKindServer),
 		trace.WithAttributes(attribute.String("session_id", id)))
 	ctx = logging.WithTrace(logging.With(ctx, slog.String("session_id", id)))
-	uid, err := identify(ctx, socket)
+	v, err := identify(ctx, socket)
 	if err == nil {
-		err = d.visit(ctx, id, uid, socket, r)
+		err = d.visit(ctx, id, v, socket, r)
 	}
 	if err != nil {
 		tracing.End(span, err)
@@ -101,8 +129,8 @@ func (d *door) open(w http.ResponseWriter, r *http.Request, identify func(contex
 }
 
 // visit runs the session that the request asks for. An error means that there was none.
-func (d *door) visit(ctx context.Context, id, uid string, socket *wire.Socket, r *http.Request) error {
-	params, decoders, err := d.admit(ctx, uid, r)
+func (d *door) visit(ctx context.Context, id string, v visitor, socket *wire.Socket, r *http.Request) error {
+	params, decoders, err := d.admit(ctx, v, r)
 	if err != nil {
 		return err
 	}
@@ -113,33 +141,27 @@ func (d *door) visit(ctx context.Context, id, uid string, socket *wire.Socket, r
 }
 
 // admit checks whether what the client asks for can be had.
-func (d *door) admit(ctx context.Context, uid string, r *http.Request) (session.Params, []session.Decoder, error) {
-	profile, err := d.read.Profile(ctx, uid)
-	if fault.Is(err, fault.NotFound) {
-		return session.Params{}, nil, fault.Newf(fault.Unauthenticated, "read profile", "unknown user")
-	}
-	if err != nil {
-		return session.Params{}, nil, fault.Wrap("read profile", err)
-	}
+func (d *door) admit(ctx context.Context, v visitor, r *http.Request) (session.Params, []session.Decoder, error) {
 	q := wire.ParseQuery(r.URL.Query(), d.limits.MinSilence)
 	decoders := make([]session.Decoder, q.Channels)
 	for i := range decoders {
+		var err error
 		if decoders[i], err = audio.NewDecoder(audio.Codec(q.Codec), q.SampleRate); err != nil {
 			return session.Params{}, nil, fault.Newf(fault.Unsupported, "open decoder", "%v", err)
 		}
 	}
 	device, shared := device(r, q)
 	params := session.Params{
-		UID: uid, Device: device, Shared: shared, Source: q.Source, Language: language(q, profile),
+		UID: v.uid, Device: device, Shared: shared, Source: q.Source, Language: language(q, v.profile),
 		ClientConversationID: q.ClientConversationID, SilenceTimeout: q.ConversationTimeout,
-		Vocabulary: profile.Vocabulary, Interim: q.Interim, Numbered: q.Acknowledge, CustomSTT: q.CustomSTT,
+		Vocabulary: v.profile.Vocabulary, Interim: q.Interim, Numbered: q.Acknowledge, CustomSTT: q.CustomSTT,
 		FramesPerSecond: d.limits.FramesPerSecond, MaxBytes: d.limits.SessionBytes, MaxImages: d.limits.Images,
 	}
 	if !q.CustomSTT && !d.recognizer.Supports(params.Language) {
 		err := fault.Newf(fault.Invalid, "choose recognizer", "no recogniser for language %q", params.Language)
 		return session.Params{}, nil, err
 	}
-	params.Allowance = d.allowance(ctx, uid, profile)
+	params.Allowance = d.allowance(ctx, v.uid, v.profile)
 	return params, decoders, nil
 }
 

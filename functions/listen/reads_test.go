@@ -275,17 +275,19 @@ func open(t *testing.T, redis *redistest.Server) *cached.Store {
 func visit(t *testing.T, b *bridge, firestore *firestoretest.Server, lasts time.Duration) {
 	t.Helper()
 	var params session.Params
-	var err error
 	b.outside(func(ctx context.Context) {
 		firestore.ResetBill()
 		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/v4/listen?codec=pcm16&sample_rate=16000&language=en", nil)
 		r.Header.Set("X-Device-Id-Hash", "phone")
 		d := door{recognizer: &ear{}, store: b.store, read: b.store.Read}
-		params, _, err = d.admit(ctx, "anna", r)
+		v, err := d.know(ctx, "anna", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if params, _, err = d.admit(ctx, v, r); err != nil {
+			t.Fatal(err)
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	decoder, err := audio.NewDecoder(audio.PCM16, 16_000)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,14 @@ type Profile struct {
 	Vocabulary []string `json:"vocabulary" firestore:"vocabulary"` // words that recognisers should expect
 	TimeZone   string   `json:"time_zone" firestore:"time_zone"`   // IANA name
 	Plan       string   `json:"plan" firestore:"plan"`
+
+	// TokensValidAfter revokes the tokens of whoever signed in before.
+	TokensValidAfter time.Time `json:"tokens_valid_after,omitzero" firestore:"tokens_valid_after,omitempty"`
+}
+
+// Revoked reports whether a token of a sign-in is revoked. Sign-ins have times in seconds.
+func (p Profile) Revoked(signedIn time.Time) bool {
+	return signedIn.Before(p.TokensValidAfter.Truncate(time.Second))
 }
 
 // WebhookType names what a webhook is told, and its document.

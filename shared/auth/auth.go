@@ -32,10 +32,11 @@ func NewUsers(ctx context.Context, cfg Config) *Users {
 	return &Users{newVerifier(ctx, cfg.Issuer, cfg.Audience, cfg.KeysURL)}
 }
 
-// Verify gives the user whom a token names, and when the token expires. It fails with fault.Expired for a token that
+// Verify gives the user whom a token names, and when they signed in: auth_time, which is the same in all tokens of a
+// sign-in, else when the token was issued. It fails with fault.Expired for a token that
 // has expired, and where the keys can't be read to tell; with fault.Unauthenticated for any other that doesn't hold,
 // or whose sub can't be a user's id.
-func (u *Users) Verify(ctx context.Context, token string) (uid string, expires time.Time, err error) {
+func (u *Users) Verify(ctx context.Context, token string) (uid string, signedIn time.Time, err error) {
 	const op = "verify token"
 	verified, err := u.tokens.verify(ctx, token)
 	if err != nil {
@@ -44,7 +45,16 @@ func (u *Users) Verify(ctx context.Context, token string) (uid string, expires t
 	if !validUID(verified.Subject) {
 		return "", time.Time{}, fault.Newf(fault.Unauthenticated, op, "the token's subject can't be a user's id")
 	}
-	return verified.Subject, verified.Expiry, nil
+	var claims struct {
+		AuthTime int64 `json:"auth_time"` // seconds; OpenID Connect Core, section 2
+	}
+	if err := verified.Claims(&claims); err != nil {
+		return "", time.Time{}, fault.Newf(fault.Unauthenticated, op, "the token's auth_time is no time")
+	}
+	if claims.AuthTime == 0 {
+		return verified.Subject, verified.IssuedAt, nil
+	}
+	return verified.Subject, time.Unix(claims.AuthTime, 0), nil
 }
 
 // User says who sends a request, by its bearer token.
@@ -103,8 +113,10 @@ func (v *verifier) verify(ctx context.Context, token string) (*oidc.IDToken, err
 	case expired: // which is asked last: it is good otherwise
 		return nil, &fault.Error{Kind: fault.Expired, Reason: "the token has expired"}
 	case c.unread != nil:
-		unread := fault.New(fault.Expired, "read keys", c.unread)
-		return nil, fault.Escalate(fault.Medium, unread) // it is not the caller's doing
+		return nil, &fault.Error{ // medium: it is not the caller's doing
+			Kind: fault.Expired, Severity: fault.Medium, Op: "read keys", Reason: "the issuer's keys can't be read: try again",
+			Err: c.unread,
+		}
 	case c.signed:
 		return nil, fault.New(fault.Unauthenticated, "", err) // quotes the issuer, at most
 	case c.asked:

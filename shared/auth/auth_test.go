@@ -119,14 +119,16 @@ func (i *issuer) users(t testing.TB) *Users {
 
 func TestGoodToken(t *testing.T) {
 	i := newIssuer(t)
-	until := time.Now().Add(90 * time.Second).Truncate(time.Second)
+	now := time.Now().Truncate(time.Second)
+	before := now.Add(-time.Hour)
 	for name, change := range map[string]map[string]any{
-		"plain":         {"exp": until.Unix()},
-		"two audiences": {"exp": until.Unix(), "aud": []string{"other", "earshot"}},
+		"of a sign-in":     {"auth_time": before.Unix(), "iat": now.Unix()},
+		"without its time": {"iat": before.Unix()},
+		"two audiences":    {"iat": before.Unix(), "aud": []string{"other", "earshot"}},
 	} {
-		uid, expires, err := i.users(t).Verify(t.Context(), i.sign(t, change))
-		if uid != "user-1" || !expires.Equal(until) || err != nil {
-			t.Errorf("%s: got %q until %v, %v; want user-1 until %v", name, uid, expires, err, until)
+		uid, signedIn, err := i.users(t).Verify(t.Context(), i.sign(t, change))
+		if uid != "user-1" || !signedIn.Equal(before) || err != nil {
+			t.Errorf("%s: got %q since %v, %v; want user-1 since %v", name, uid, signedIn, err, before)
 		}
 	}
 }

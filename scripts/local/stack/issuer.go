@@ -56,7 +56,13 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 
 // UserToken is the ID token of a user, good for the lifetime from now on, or expired where that is negative.
 func (i *Issuer) UserToken(uid, audience string, lifetime time.Duration) (string, error) {
-	return i.sign(jwt.Claims{Subject: uid, Audience: jwt.Audience{audience}}, lifetime, nil)
+	return i.UserTokenSince(time.Now(), uid, audience, lifetime)
+}
+
+// UserTokenSince is the same for who signed in at a time.
+func (i *Issuer) UserTokenSince(signedIn time.Time, uid, audience string, lifetime time.Duration) (string, error) {
+	claims := jwt.Claims{Subject: uid, Audience: jwt.Audience{audience}}
+	return i.sign(claims, lifetime, map[string]any{"auth_time": signedIn.Unix()})
 }
 
 // ServiceToken is the OIDC token with which Pub/Sub and Cloud Scheduler call as a service account
