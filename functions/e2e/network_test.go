@@ -102,6 +102,25 @@ func TestBadNetworkWithoutNumbers(t *testing.T) {
 	}
 }
 
+// Sessions that are too old end, in a pause where there is one, and go on elsewhere without losing a word.
+func TestAge(t *testing.T) {
+	const devices = 20
+	f := muster(t, devices, 2, cable.Faults{}, "SESSION_AGE=4s")
+	var sessions atomic.Int64
+	f.each(func(ctx context.Context, _ string, c client.Config) error {
+		return f.tell(ctx, client.NewSession(c, func(m client.Message) {
+			if m.Type == client.ServiceStatus && m.Status == "ready" {
+				sessions.Add(1)
+			}
+		}), func() {})
+	})
+	t.Logf("%d devices, %d words each, in %d sessions", devices, fleetWords, sessions.Load())
+	if sessions.Load() < 3*devices {
+		t.Errorf("%d sessions of %d devices: they did not grow old", sessions.Load(), devices)
+	}
+	f.holds(numbers(1, fleetWords))
+}
+
 // fleet are many devices, each of a user of its own, behind a cable to the instances of listen.
 type fleet struct {
 	t     *testing.T
@@ -110,9 +129,10 @@ type fleet struct {
 	cable *cable.Cable
 }
 
-func muster(t *testing.T, size, instances int, faults cable.Faults) *fleet {
+// muster has the devices' users known to a system with so many instances of listen, each with more in its environment.
+func muster(t *testing.T, size, instances int, faults cable.Faults, env ...string) *fleet {
 	t.Helper()
-	s := start(t, stack.Options{})
+	s := start(t, stack.Options{Env: map[string][]string{"listen": env}})
 	for range instances - 1 {
 		if _, err := s.Listen.Start(t.Context(), 0); err != nil {
 			t.Fatal(err)

@@ -58,6 +58,9 @@ type limits struct {
 	FramesPerSecond int   `env:"MAX_FRAMES_PER_SECOND" envDefault:"1000"`  // over it frames are read no faster
 	SessionBytes    int64 `env:"MAX_SESSION_BYTES" envDefault:"536870912"` // over it a client has to connect again
 	Images          int   `env:"MAX_SESSION_IMAGES" envDefault:"100"`      // over it they are ignored
+
+	// SessionAge is when a session ends in the next pause of speech, and its client comes again. Cloud Run gives it an hour.
+	SessionAge time.Duration `env:"SESSION_AGE" envDefault:"55m"`
 }
 
 func readConfig() (config, error) { return env.ParseAs[config]() }

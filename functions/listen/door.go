@@ -156,6 +156,7 @@ func (d *door) admit(ctx context.Context, v visitor, r *http.Request) (session.P
 		ClientConversationID: q.ClientConversationID, SilenceTimeout: q.ConversationTimeout,
 		Vocabulary: v.profile.Vocabulary, Interim: q.Interim, Numbered: q.Acknowledge, CustomSTT: q.CustomSTT,
 		FramesPerSecond: d.limits.FramesPerSecond, MaxBytes: d.limits.SessionBytes, MaxImages: d.limits.Images,
+		Age: d.limits.SessionAge,
 	}
 	if !q.CustomSTT && !d.recognizer.Supports(params.Language) {
 		err := fault.Newf(fault.Invalid, "choose recognizer", "no recogniser for language %q", params.Language)

@@ -218,7 +218,7 @@ func (e *ear) Recv(ctx context.Context) (stt.Result, error) {
 	}
 }
 
-// longest is how long a session may last (session.maxAge): then its client has to come again.
+// longest is how long a session may last (SESSION_AGE): then its client has to come again.
 const longest = 55 * time.Minute
 
 // What a session reads it reads when it begins, and after that only who counts its usage reads, an hour's document with
@@ -279,7 +279,7 @@ func visit(t *testing.T, b *bridge, firestore *firestoretest.Server, lasts time.
 		firestore.ResetBill()
 		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/v4/listen?codec=pcm16&sample_rate=16000&language=en", nil)
 		r.Header.Set("X-Device-Id-Hash", "phone")
-		d := door{recognizer: &ear{}, store: b.store, read: b.store.Read}
+		d := door{recognizer: &ear{}, store: b.store, read: b.store.Read, limits: limits{SessionAge: longest}}
 		v, err := d.know(ctx, "anna", time.Now())
 		if err != nil {
 			t.Fatal(err)

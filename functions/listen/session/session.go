@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -59,6 +60,7 @@ type Params struct {
 	FramesPerSecond                   int            // more are read no faster; 0: no limit
 	MaxBytes                          int64          // that are taken in; 0: no limit
 	MaxImages                         int            // that are taken
+	Age                               time.Duration  // from then on it ends in a pause, see Session.age; 0: 55 min
 	Allowance                         *time.Duration // what is left of the plan's; nil: no limit
 }
 
@@ -111,8 +113,7 @@ const (
 
 // The limits of a session's life.
 const (
-	oldAge    = 55 * time.Minute // from then on the session ends in the first pause of speech
-	maxAge    = 58 * time.Minute // and now without one: Cloud Run ends a request, and a WebSocket is one, after 60
+	usualAge  = 55 * time.Minute
 	maxIdle   = 90 * time.Second
 	pingEvery = 10 * time.Second
 	alive     = 2 * time.Second  // a client that sent a frame so lately is
@@ -126,6 +127,7 @@ const (
 
 // New makes a session with a decoder for each channel; Run is its life.
 func New(p Params, socket Socket, decoders []Decoder, recognizer stt.Recognizer, store Store, publisher Publisher) *Session {
+	p.Age = cmp.Or(p.Age, usualAge)
 	s := &Session{
 		params: p, socket: socket, decoders: decoders, recognizer: recognizer, store: store, ledger: &ledger{},
 		early:    &early{opened: make(chan struct{})},
@@ -300,9 +302,11 @@ func (s *Session) live(ctx context.Context, group *errgroup.Group) {
 	})
 }
 
-// age ends a session that is old where nobody is in the middle of a word. Until then it tells what was counted.
+// age ends a session that is old where nobody is in the middle of a word, or after an eighteenth more where nobody
+// pauses: Cloud Run ends a request, and a WebSocket is one, after 60 minutes, so that 55 leave 3 for a pause. Until
+// then it tells what was counted.
 func (s *Session) age(ctx context.Context) {
-	old, due := time.NewTimer(oldAge), time.NewTicker(signalEvery)
+	old, due := time.NewTimer(s.params.Age), time.NewTicker(signalEvery)
 	defer old.Stop()
 	defer due.Stop()
 	for {
@@ -315,7 +319,7 @@ func (s *Session) age(ctx context.Context) {
 			return
 		}
 		speaking := slices.ContainsFunc(s.intakes, (*intake).speaking)
-		if !speaking || time.Since(s.began) >= maxAge {
+		if !speaking || time.Since(s.began) >= s.params.Age+s.params.Age/18 {
 			s.Stop(Aged)
 			return
 		}
