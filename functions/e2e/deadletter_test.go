@@ -50,7 +50,7 @@ func TestDeadLetterIsReplayed(t *testing.T) {
 	const deliveries = 3
 	s := start(t, stack.Options{
 		Race: true, Retry: stack.Retry{First: 10 * time.Millisecond, Longest: 50 * time.Millisecond, Deliveries: deliveries},
-		Pushed: func(function string, url func() (string, error)) func() (string, error) {
+		Called: func(function string, url func() (string, error)) func() (string, error) {
 			return func() (string, error) {
 				if function == "usage" && !deployed.Load() {
 					return old.URL, nil

@@ -82,8 +82,12 @@ func begin(t *testing.T, seed uint64) *system {
 		Through: func(function string, server stack.Server, address string) (string, error) {
 			return s.lay(t, function, server, func() (string, error) { return address, nil }), nil
 		},
-		Pushed: func(function string, url func() (string, error)) func() (string, error) {
-			address := s.lay(t, "pubsub", "function", func() (string, error) { return host(url()) })
+		Called: func(function string, url func() (string, error)) func() (string, error) {
+			caller := "pubsub"
+			if function == "sweep" {
+				caller = "scheduler"
+			}
+			address := s.lay(t, caller, "function", func() (string, error) { return host(url()) })
 			return func() (string, error) { return "http://" + address, nil }
 		},
 	})
@@ -117,7 +121,7 @@ func begin(t *testing.T, seed uint64) *system {
 func (s *system) lay(t *testing.T, from string, to stack.Server, target func() (string, error)) string {
 	l := newLine(t, target)
 	switch to {
-	case stack.Redis, stack.Firestore, stack.PubSub:
+	case stack.Redis, stack.Firestore, stack.PubSub, stack.Keys:
 		if from == "conversations" { // nobody calls it here
 			return l.addr()
 		}

@@ -11,12 +11,6 @@ import (
 
 // define makes the functions of the binaries in a folder, each with its environment.
 func (s *Stack) define(binaries string) error {
-	pushed := func(function string) []string {
-		return []string{
-			"PUSH_ISSUER=" + s.Services.name, "PUSH_KEYS_URL=" + s.outsideURL + serviceKeysPath,
-			"PUSH_AUDIENCE=" + audience(function), "PUSH_ACCOUNT=" + serviceAccount,
-		}
-	}
 	recognizer, err := s.outsideFor("listen", Recognizer)
 	if err != nil {
 		return err
@@ -35,11 +29,24 @@ func (s *Stack) define(binaries string) error {
 			env: slices.Concat(s.environment(), servers, env, s.options.Env[name]),
 		}
 	}
-	users := []string{
-		"TOKEN_ISSUER=" + s.Users.name, "TOKEN_AUDIENCE=" + userAudience, "TOKEN_KEYS_URL=" + s.outsideURL + userKeysPath,
+	keys := func(function, path string) string {
+		address, err := s.outsideFor(function, Keys)
+		errs = append(errs, err)
+		return "http://" + address + path
 	}
-	s.Conversations = function("conversations", users...)
-	s.Listen = function("listen", append(slices.Clone(users),
+	users := func(function string) []string {
+		return []string{
+			"TOKEN_ISSUER=" + s.Users.name, "TOKEN_AUDIENCE=" + userAudience, "TOKEN_KEYS_URL=" + keys(function, userKeysPath),
+		}
+	}
+	pushed := func(function string) []string {
+		return []string{
+			"PUSH_ISSUER=" + s.Services.name, "PUSH_KEYS_URL=" + keys(function, serviceKeysPath),
+			"PUSH_AUDIENCE=" + audience(function), "PUSH_ACCOUNT=" + serviceAccount,
+		}
+	}
+	s.Conversations = function("conversations", users("conversations")...)
+	s.Listen = function("listen", append(users("listen"),
 		"DEEPGRAM_URL=ws://"+recognizer+recognizerPath, "DEEPGRAM_API_KEY="+RecognizerKey)...)
 	s.Finalize = function("finalize", pushed("finalize")...)
 	s.Usage = function("usage", pushed("usage")...)
@@ -59,12 +66,8 @@ func (s *Stack) deliver() {
 	functions := map[string]*Function{"finalize": s.Finalize, "usage": s.Usage, "integrations": s.Integrations}
 	for _, subscription := range subscriptions {
 		name, function := subscriptionOf(subscription.eventType, subscription.function), functions[subscription.function]
-		endpoint := function.URL
-		if pushed := s.options.Pushed; pushed != nil {
-			endpoint = pushed(function.Name, endpoint)
-		}
 		push := &Push{
-			Subscription: subscriptionName(s.Project, name), Endpoint: endpoint,
+			Subscription: subscriptionName(s.Project, name), Endpoint: s.called(function),
 			Token:      func() (string, error) { return s.serviceToken(function) },
 			DeadLetter: s.deadLetter, Retry: s.options.Retry, Client: s.client,
 		}
@@ -75,7 +78,16 @@ func (s *Stack) deliver() {
 			}
 		})
 	}
+	s.sweepURL = s.called(s.Sweeper)
 	s.running.Go(func() { s.schedule(ctx) })
+}
+
+// called is where Pub/Sub and the scheduler find a function.
+func (s *Stack) called(f *Function) func() (string, error) {
+	if s.options.Called == nil {
+		return f.URL
+	}
+	return s.options.Called(f.Name, f.URL)
 }
 
 func (s *Stack) serviceToken(f *Function) (string, error) {
@@ -109,7 +121,7 @@ const sweepTimeout = time.Minute
 
 // Sweep calls the sweep, as Cloud Scheduler does each minute, and gives the status of the answer.
 func (s *Stack) Sweep(ctx context.Context) (status int, err error) {
-	url, err := s.Sweeper.URL()
+	url, err := s.sweepURL()
 	if err != nil {
 		return 0, err
 	}

@@ -27,8 +27,9 @@ func TestSchedulerCallsTheSweepWithItsToken(t *testing.T) {
 	said := &recorder{}
 	s := &Stack{
 		Services: services, client: server.Client(), logs: &logs{w: said},
-		options: Options{SweepEvery: time.Millisecond},
-		Sweeper: &Function{Name: "sweep", processes: []*Process{{URL: server.URL}}},
+		options:  Options{SweepEvery: time.Millisecond},
+		Sweeper:  &Function{Name: "sweep"},
+		sweepURL: func() (string, error) { return server.URL, nil },
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	s.running.Go(func() { s.schedule(ctx) })

@@ -55,8 +55,9 @@ type Options struct {
 	// Through gives the address at which a function finds a server: a test may put something in between. nil: the
 	// server's own.
 	Through func(function string, server Server, address string) (string, error)
-	// Pushed likewise gives where Pub/Sub finds a function, the URL of a process that runs. nil: at its own.
-	Pushed func(function string, url func() (string, error)) func() (string, error)
+	// Called likewise gives where Pub/Sub and the scheduler find a function, the URL of a process that runs. nil: at
+	// its own.
+	Called func(function string, url func() (string, error)) func() (string, error)
 }
 
 // Stack is the running system.
@@ -81,6 +82,7 @@ type Stack struct {
 	logs       *logs
 	unexpected chan error
 	deadLetter *pubsub.Publisher
+	sweepURL   func() (string, error)
 
 	delivering context.CancelFunc
 	running    sync.WaitGroup // what delivers and schedules
@@ -296,12 +298,13 @@ func (s *Stack) environment() []string {
 // Server is what functions stand on, or speak to.
 type Server string
 
-// Redis, Firestore and PubSub are what all functions stand on. Recognizer is what listen speaks to, and
-// WebhookReceiver what integrations does.
+// Redis, Firestore and PubSub are what all functions stand on, and Keys whom they know their callers by. Recognizer is
+// what listen speaks to, and WebhookReceiver what integrations does.
 const (
 	Redis           Server = "redis"
 	Firestore       Server = "firestore"
 	PubSub          Server = "pubsub"
+	Keys            Server = "keys"
 	Recognizer      Server = "recognizer"
 	WebhookReceiver Server = "receiver"
 )
