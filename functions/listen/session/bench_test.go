@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -31,7 +30,7 @@ func BenchmarkFrame(b *testing.B) {
 	packets := recording(b)
 	b.Run("bare", func(b *testing.B) {
 		taken := make(chan struct{})
-		p := serve(b, func(ctx context.Context, conn *websocket.Conn) {
+		h := serve(b, func(ctx context.Context, conn *websocket.Conn) {
 			for range b.N {
 				if _, _, err := conn.Read(ctx); err != nil {
 					b.Error(err)
@@ -40,11 +39,12 @@ func BenchmarkFrame(b *testing.B) {
 			close(taken)
 			_, _, _ = conn.Read(ctx) // until the other side is gone
 		})
+		p := h.connect()
 		b.ResetTimer()
 		p.send(packets, b.N)
 		<-taken
 		b.StopTimer()
-		p.close()
+		h.close(p)
 	})
 	b.Run("decode", func(b *testing.B) {
 		decoder := opus(b)
@@ -78,14 +78,18 @@ func BenchmarkFrame(b *testing.B) {
 		}
 	})
 	session := func(b *testing.B) {
-		decoder := &counted{Decoder: opus(b), left: b.N, taken: make(chan struct{})}
-		p := converse(b, decoder)
+		taken := make(chan struct{})
+		decoder := &counted{Decoder: opus(b), left: b.N, taken: func() { close(taken) }}
+		h := serve(b, func(ctx context.Context, conn *websocket.Conn) { converse(ctx, conn, decoder) })
+		p := h.connect()
+		p.ready()
+		go p.ignore()
 		b.ReportAllocs()
 		b.ResetTimer()
 		p.send(packets, b.N)
-		<-decoder.taken
+		<-taken
 		b.StopTimer()
-		p.close()
+		h.close(p)
 	}
 	b.Run("session", session)
 	otel.SetMeterProvider(metric.NewMeterProvider(metric.WithReader(metric.NewManualReader())))
@@ -93,12 +97,15 @@ func BenchmarkFrame(b *testing.B) {
 }
 
 // BenchmarkMemory is what a session holds, of heap and stacks, beside a bare WebSocket: idle as it is while nobody has
-// spoken, active after 3 s of speech. The Opus decoder has 120 KB of scratch memory of its own.
+// spoken, active after 3 s of speech that came in real time. The Opus decoder has 160 KB of its own.
 func BenchmarkMemory(b *testing.B) {
 	packets := recording(b)[:150]
 	b.Run("bare", func(b *testing.B) {
-		hold(b, nil, func(*counted) *peer {
-			return serve(b, func(ctx context.Context, conn *websocket.Conn) { _, _, _ = conn.Read(ctx) }) // until it is cut
+		hold(b, nil, func(ctx context.Context, conn *websocket.Conn, _ *counted) {
+			if err := conn.Write(ctx, websocket.MessageText, []byte(wire.Ready)); err != nil {
+				b.Error(err)
+			}
+			_, _, _ = conn.Read(ctx) // until it is cut
 		})
 	})
 	for _, tt := range []struct {
@@ -107,38 +114,49 @@ func BenchmarkMemory(b *testing.B) {
 	}{{audio.PCM16, octets(decoded(b, packets))}, {audio.OpusFS320, packets}} {
 		for name, spoken := range map[string][][]byte{"idle": nil, "active": tt.packets} {
 			b.Run(name+"/"+string(tt.codec), func(b *testing.B) {
-				hold(b, spoken, func(d *counted) *peer {
+				hold(b, spoken, func(ctx context.Context, conn *websocket.Conn, d *counted) {
 					var err error
 					if d.Decoder, err = audio.NewDecoder(tt.codec, sampleRate); err != nil {
-						b.Fatal(err)
+						b.Error(err)
+						return
 					}
-					return converse(b, d)
+					converse(ctx, conn, d)
 				})
 			})
 		}
 	}
 }
 
-// hold opens sessions, sends the packets to each, and reports what one takes.
-func hold(b *testing.B, packets [][]byte, open func(*counted) *peer) {
+// hold opens connections, sends the packets to each, one each 20 ms, and reports what one takes.
+func hold(b *testing.B, packets [][]byte, visit func(context.Context, *websocket.Conn, *counted)) {
 	b.Helper()
 	const sessions = 200
 	for b.Loop() {
 		before := held()
-		var peers []*peer
-		for range sessions {
-			d := &counted{left: len(packets), taken: make(chan struct{})}
-			p := open(d)
-			if len(packets) > 0 {
-				p.send(packets, len(packets))
-				<-d.taken
+		var taken sync.WaitGroup
+		h := serve(b, func(ctx context.Context, conn *websocket.Conn) {
+			visit(ctx, conn, &counted{left: len(packets), taken: taken.Done})
+		})
+		peers := make([]*peer, sessions)
+		for i := range peers {
+			taken.Add(1)
+			peers[i] = h.connect()
+			peers[i].ready()
+			peers[i].answers = nil // it is the client's
+		}
+		tick := time.NewTicker(20 * time.Millisecond)
+		for i := range packets {
+			<-tick.C
+			for _, p := range peers {
+				p.send(packets[i:], 1)
 			}
-			peers = append(peers, p)
+		}
+		tick.Stop()
+		if len(packets) > 0 {
+			taken.Wait()
 		}
 		b.ReportMetric(float64(held()-before)/sessions, "B/session")
-		for _, p := range peers {
-			p.close()
-		}
+		h.close(peers...)
 	}
 }
 
@@ -150,52 +168,23 @@ func held() uint64 {
 	return m.HeapAlloc + m.StackInuse
 }
 
-// converse has a session at the other end of a connection, and waits until it is ready.
-func converse(b *testing.B, decoder Decoder) *peer {
-	b.Helper()
-	p := serve(b, func(ctx context.Context, conn *websocket.Conn) {
-		New(Params{
-			ID: "s", UID: "u", Device: "d", Language: "en", SilenceTimeout: time.Hour,
-		}, wire.NewSocket(conn, 1<<16), []Decoder{decoder}, &free{results: make(chan stt.Result, 64)}, newMemory(), &board{}).Run(ctx)
-	})
-	for b.Context().Err() == nil {
-		size, err := p.answers.ReadByte() // of a text frame without a mask comes after its first byte
-		if err != nil {
-			b.Fatal(err)
-		}
-		if size != 0x81 {
-			continue
-		}
-		size, err = p.answers.ReadByte()
-		if err != nil {
-			b.Fatal(err)
-		}
-		message := make([]byte, size)
-		if _, err := io.ReadFull(p.answers, message); err != nil {
-			b.Fatal(err)
-		}
-		if strings.Contains(string(message), wire.Ready) {
-			break
-		}
-	}
-	go func() { // a copy would have 8 KB of its own, which are not the session's
-		for err := error(nil); err == nil; {
-			_, err = p.answers.Discard(1)
-		}
-	}()
-	return p
+// converse has a session at the other end of a connection.
+func converse(ctx context.Context, conn *websocket.Conn, decoder Decoder) {
+	New(Params{
+		ID: "s", UID: "u", Device: "d", Language: "en", SilenceTimeout: time.Hour,
+	}, wire.NewSocket(conn, 1<<16), []Decoder{decoder}, &free{results: make(chan stt.Result, 1)}, newMemory(), &board{}).Run(ctx)
 }
 
 // counted tells when a number of packets have been taken in.
 type counted struct {
 	Decoder
 	left  int
-	taken chan struct{}
+	taken func()
 }
 
 func (c *counted) Decode(dst []int16, packet []byte) ([]int16, error) {
 	if c.left--; c.left == 0 {
-		close(c.taken)
+		c.taken()
 	}
 	return c.Decoder.Decode(dst, packet)
 }

@@ -8,9 +8,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"earshot.dev/functions/listen/wire"
 )
 
 // peer is the client's side of a WebSocket, which costs as little as can be.
@@ -18,15 +22,21 @@ type peer struct {
 	b       *testing.B
 	conn    net.Conn
 	answers *bufio.Reader
-	over    chan struct{} // closed when the server's side is
-	stop    func()
 }
 
-func serve(b *testing.B, visit func(context.Context, *websocket.Conn)) *peer {
+// host serves peers.
+type host struct {
+	b      *testing.B
+	server *httptest.Server
+	visits sync.WaitGroup
+}
+
+func serve(b *testing.B, visit func(context.Context, *websocket.Conn)) *host {
 	b.Helper()
-	p := &peer{b: b, over: make(chan struct{})}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer close(p.over)
+	h := &host{b: b}
+	h.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.visits.Add(1)
+		defer h.visits.Done()
 		conn, err := websocket.Accept(w, r, nil)
 		if err != nil {
 			b.Error(err)
@@ -35,9 +45,15 @@ func serve(b *testing.B, visit func(context.Context, *websocket.Conn)) *peer {
 		visit(r.Context(), conn)
 		_ = conn.CloseNow() // the other side is gone
 	}))
-	p.stop = server.Close
+	return h
+}
+
+// connect opens a connection.
+func (h *host) connect() *peer {
+	h.b.Helper()
+	b, p := h.b, &peer{b: h.b}
 	var err error
-	if p.conn, err = new(net.Dialer).DialContext(b.Context(), "tcp", server.Listener.Addr().String()); err != nil {
+	if p.conn, err = new(net.Dialer).DialContext(b.Context(), "tcp", h.server.Listener.Addr().String()); err != nil {
 		b.Fatal(err)
 	}
 	_, err = io.WriteString(p.conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
@@ -68,10 +84,45 @@ func (p *peer) send(packets [][]byte, n int) {
 	}
 }
 
-func (p *peer) close() {
-	_ = p.conn.Close() // nothing more is expected of it
-	<-p.over
-	p.stop()
+// ready waits until a session says that it is.
+func (p *peer) ready() {
+	p.b.Helper()
+	for p.b.Context().Err() == nil {
+		size, err := p.answers.ReadByte() // of a text frame without a mask comes after its first byte
+		if err != nil {
+			p.b.Fatal(err)
+		}
+		if size != 0x81 {
+			continue
+		}
+		size, err = p.answers.ReadByte()
+		if err != nil {
+			p.b.Fatal(err)
+		}
+		message := make([]byte, size)
+		if _, err := io.ReadFull(p.answers, message); err != nil {
+			p.b.Fatal(err)
+		}
+		if strings.Contains(string(message), wire.Ready) {
+			return
+		}
+	}
+}
+
+// ignore reads what comes and throws it away. A copy would have 8 KB of its own, which are not the session's.
+func (p *peer) ignore() {
+	for err := error(nil); err == nil; {
+		_, err = p.answers.Discard(1)
+	}
+}
+
+// close ends the connections.
+func (h *host) close(peers ...*peer) {
+	for _, p := range peers {
+		_ = p.conn.Close() // nothing more is expected of it
+	}
+	h.visits.Wait()
+	h.server.Close()
 }
 
 // masked is a binary frame of a client (RFC 6455 section 5.2). Its mask is not zero, which would be no work.

@@ -105,9 +105,9 @@ type Session struct {
 // The sizes of the queues between the loops. A client is too slow that lets outboundQueue messages pile up, or more than
 // outboundBytes.
 const (
-	resultQueue   = 64
+	resultQueue   = 16
 	requestQueue  = 4
-	outboundQueue = 256
+	outboundQueue = 128
 	outboundBytes = 4 << 20
 )
 
@@ -263,7 +263,7 @@ func (s *Session) openIntakes(ctx, live context.Context) error {
 	return nil
 }
 
-// live runs the loops. The order in which they end is that of the data: see the package comment.
+// live runs the loops until the session is to end, and then ends what comes in. The order in which they end is that of the data: see the package comment.
 func (s *Session) live(ctx context.Context, group *errgroup.Group) {
 	var receivers sync.WaitGroup
 	released := make(chan struct{})
@@ -272,7 +272,6 @@ func (s *Session) live(ctx context.Context, group *errgroup.Group) {
 		s.early.release(func(f frame) { s.take(ctx, f) })
 		return nil
 	})
-	group.Go(func() error { s.age(ctx); return nil })
 	for channel, in := range s.intakes {
 		receivers.Go(func() {
 			ctx, cancel := s.within(ctx, lastWords)
@@ -280,29 +279,28 @@ func (s *Session) live(ctx context.Context, group *errgroup.Group) {
 			s.receive(ctx, channel)
 			_ = in.stream.Close() // Recv has said what there was to say
 		})
-		group.Go(func() error {
-			<-s.stopping.Done()
-			<-released
-			if err := in.close(ctx, s.comesBack()); err != nil {
-				s.recognizerFailed(ctx, err)
-			}
-			return nil
-		})
 	}
-	group.Go(func() error {
-		<-s.stopping.Done()
-		receivers.Wait()
-		close(s.results)
-		return nil
-	})
 	group.Go(func() error {
 		defer close(s.said)
 		s.scribe.run(ctx, s.results, s.requests)
 		return nil
 	})
+	s.age(ctx)
+	<-released
+	var closing sync.WaitGroup
+	for _, in := range s.intakes {
+		closing.Go(func() {
+			if err := in.close(ctx, s.comesBack()); err != nil {
+				s.recognizerFailed(ctx, err)
+			}
+		})
+	}
+	closing.Wait()
+	receivers.Wait()
+	close(s.results)
 }
 
-// age ends a session that is old where nobody is in the middle of a word, or after an eighteenth more where nobody
+// age waits for the end, and ends a session that is old where nobody is in the middle of a word, or after an eighteenth more where nobody
 // pauses: Cloud Run ends a request, and a WebSocket is one, after 60 minutes, so that 55 leave 3 for a pause. Until
 // then it tells what was counted.
 func (s *Session) age(ctx context.Context) {
