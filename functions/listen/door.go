@@ -40,12 +40,12 @@ type door struct {
 
 // app is the door of clients that bring their token in a header.
 func (d *door) app(w http.ResponseWriter, r *http.Request) {
-	d.open(w, r, func(ctx context.Context, _ *wire.Socket) (visitor, error) {
+	d.open(w, r, func(ctx context.Context, _ *wire.Socket) (uid string, signedIn time.Time, err error) {
 		token, err := auth.Bearer(r)
 		if err != nil {
-			return visitor{}, err
+			return "", time.Time{}, err
 		}
-		return d.verify(ctx, token)
+		return d.users.Verify(ctx, token)
 	})
 }
 
@@ -54,23 +54,23 @@ const tokenWithin = 5 * time.Second
 
 // web is the door of browsers, which can't set headers: the token is the first frame.
 func (d *door) web(w http.ResponseWriter, r *http.Request) {
-	d.open(w, r, func(ctx context.Context, socket *wire.Socket) (visitor, error) {
+	d.open(w, r, func(ctx context.Context, socket *wire.Socket) (uid string, signedIn time.Time, err error) {
 		late := time.AfterFunc(tokenWithin, func() {
 			socket.Close(fault.Unauthenticated.CloseCode(), "no token within 5 s")
 		})
 		_, frame, err := socket.Read(ctx)
 		if !late.Stop() || err != nil {
-			return visitor{}, fault.New(fault.Unauthenticated, "read token", err)
+			return "", time.Time{}, fault.New(fault.Unauthenticated, "read token", err)
 		}
 		token, ok := wire.ParseAuth(frame)
 		if !ok {
-			return visitor{}, fault.Newf(fault.Unauthenticated, "read token", "the first frame is no token")
+			return "", time.Time{}, fault.Newf(fault.Unauthenticated, "read token", "the first frame is no token")
 		}
-		v, err := d.verify(ctx, token)
+		uid, signedIn, err = d.users.Verify(ctx, token)
 		if told := socket.Write(ctx, wire.AuthResponse(err == nil)); err == nil && told != nil {
-			return visitor{}, fault.New(fault.Unavailable, "answer token", told)
+			return "", time.Time{}, fault.New(fault.Unavailable, "answer token", told)
 		}
-		return v, err
+		return uid, signedIn, err
 	})
 }
 
@@ -78,15 +78,6 @@ func (d *door) web(w http.ResponseWriter, r *http.Request) {
 type visitor struct {
 	uid     string
 	profile account.Profile
-}
-
-// verify finds out whose a token is.
-func (d *door) verify(ctx context.Context, token string) (visitor, error) {
-	uid, signedIn, err := d.users.Verify(ctx, token)
-	if err != nil {
-		return visitor{}, err
-	}
-	return d.know(ctx, uid, signedIn)
 }
 
 // know is the visitor whose token holds, unless it was taken back since they signed in.
@@ -103,8 +94,11 @@ func (d *door) know(ctx context.Context, uid string, signedIn time.Time) (visito
 	return visitor{uid, profile}, nil
 }
 
+// identify finds out whose token a client has, and since when.
+type identify func(context.Context, *wire.Socket) (uid string, signedIn time.Time, err error)
+
 // open is one client's visit, from the upgrade to the close.
-func (d *door) open(w http.ResponseWriter, r *http.Request, identify func(context.Context, *wire.Socket) (visitor, error)) {
+func (d *door) open(w http.ResponseWriter, r *http.Request, identify identify) {
 	// Devices and apps name no origin; a token, not a cookie, says who it is, so origins need no check.
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
@@ -117,7 +111,11 @@ func (d *door) open(w http.ResponseWriter, r *http.Request, identify func(contex
 	ctx, span := otel.Tracer("earshot.dev/functions/listen").Start(r.Context(), "admit", trace.WithSpanKind(trace.SpanKindServer),
 		trace.WithAttributes(attribute.String("session_id", id)))
 	ctx = logging.WithTrace(logging.With(ctx, slog.String("session_id", id)))
-	v, err := identify(ctx, socket)
+	uid, signedIn, err := identify(ctx, socket)
+	var v visitor
+	if err == nil {
+		v, err = d.know(ctx, uid, signedIn)
+	}
 	if err == nil {
 		err = d.visit(ctx, id, v, socket, r)
 	}

@@ -120,6 +120,49 @@ func TestSomebodyDeletes(t *testing.T) {
 
 // A newer session of the device takes over while the older one still has words: both keep theirs, and the older
 // goes.
+// The words before the end belong to the conversation, though a recogniser that takes over needs its time for them.
+func TestEndWaitsForAnotherRecogniser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		r.ear.mute = true
+		r.audio(3 * time.Second)
+		r.frame(false, `{"type":"end"}`)
+		pass(7 * time.Second)
+		if got := r.store.get("c1").Status; got != conversation.Live {
+			t.Errorf("got %s before the words came, want live", got)
+		}
+		r.ear.say("last.")
+		pass(2 * time.Second)
+		r.ear.mute = false
+		r.session.Stop(Drained)
+		r.ended(Drained)
+		if got := r.store.words(); len(got) != 1 || strings.Join(got[0], " ") != "last." || r.store.get("c1").Status == conversation.Live {
+			t.Errorf("got %q in conversations, the first %s; want the word in the one that was ended", got, r.store.get("c1").Status)
+		}
+	})
+}
+
+// A session that was put out in mid stream says so once. Twice within a minute would mean that there are two devices.
+func TestPutOutOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		older := startWith(t, Params{ID: "s1", Shared: true}, 1, nil)
+		older.audio(2 * time.Second)
+		older.ear.say("one.")
+		newer := startWith(t, Params{ID: "s2", Shared: true}, 1, older)
+		pass(100 * time.Millisecond)
+		older.ear.say("two.")
+		older.audio(2 * time.Second)
+		older.ended(Superseded)
+		newer.session.Stop(Drained)
+		newer.ended(Drained)
+		older.store.mu.Lock()
+		defer older.store.mu.Unlock()
+		if d := older.store.devices["d"]; len(d.ContendedAt) != 1 || d.Split {
+			t.Errorf("put out at %v, split %v; want once", d.ContendedAt, d.Split)
+		}
+	})
+}
+
 func TestTakeover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		older := start(t, "s1", nil)

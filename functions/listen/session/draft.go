@@ -76,6 +76,9 @@ func (a *acked) news() bool { return a.next.Sequence > a.stored.Sequence }
 // open reports whether there is a conversation for words to go to.
 func (d *draft) open() bool { return d.stored.ID != "" }
 
+// has reports whether a segment is there.
+func (d *draft) has(id string) bool { return d.open() && d.transcript.Has(id) }
+
 // begin takes the conversation that the session was attached to, and gives the words that waited for it. Those that were
 // shown before, in segments that are now part of others, aren't shown twice.
 func (d *draft) begin(stored conversation.Conversation, last transcript.Page) transcript.Change {
@@ -103,7 +106,7 @@ func (d *draft) begin(stored conversation.Conversation, last transcript.Page) tr
 func (d *draft) shown() []string {
 	var ids []string
 	for _, u := range d.unsaved {
-		if d.open() && d.transcript.Has(u.id) {
+		if d.has(u.id) {
 			ids = append(ids, u.id)
 		}
 	}

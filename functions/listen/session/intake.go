@@ -59,7 +59,8 @@ type intake struct {
 	gate     *vad.Gate
 	stream   stt.Stream
 	closed   bool
-	broken   bool          // it was closed in mid speech, which will come again
+	again    bool          // it was closed, and what is not known will come again
+	broken   bool          // likewise, in mid speech
 	limit    time.Duration // of what was sent, up to which words are whole if it is broken
 	clock    clock
 	stored   int           // samples at the beginning that an earlier session had stored
@@ -226,7 +227,7 @@ func (in *intake) close(ctx context.Context, again bool) error {
 	}
 	in.closed = true
 	in.silence.Stop()
-	in.broken = again && in.gate.Speaking()
+	in.again, in.broken = again, again && in.gate.Speaking()
 	in.gate.Flush(func(c vad.Chunk) { in.pass(ctx, c) })
 	in.limit = max(0, duration(in.sent)-suspect)
 	in.send(ctx)
@@ -257,6 +258,11 @@ func (in *intake) locate(start, end time.Duration, final bool) (from, to time.Ti
 func (in *intake) take(result stt.Result, last bool) (stt.Result, time.Duration) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	sent := duration(in.sent)
+	for i := range result.Words { // nothing was said that was not sent
+		w := &result.Words[i]
+		w.Start, w.End = min(w.Start, sent), min(w.End, sent)
+	}
 	through := result.End
 	for _, f := range in.asked {
 		if result.Flushed && f.offset <= result.End+rounding {
@@ -264,13 +270,13 @@ func (in *intake) take(result stt.Result, last bool) (stt.Result, time.Duration)
 		}
 	}
 	if last {
-		through = duration(in.sent)
+		through = sent
 	}
 	if in.broken {
 		result.Words = in.whole(result.Words)
 		through = min(through, in.limit)
 	}
-	return result, min(through, duration(in.sent))
+	return result, min(through, sent)
 }
 
 // whole gives the words before the first that may have been cut, where the limit is then.
@@ -321,7 +327,21 @@ func (in *intake) allKnown() bool {
 		return false
 	}
 	f := in.asked[len(in.asked)-1]
-	return f.offset == sent && in.known+max(rounding, f.tail) >= sent && time.Since(f.at) >= answerWithin
+	return f.offset == sent && in.unanswered(f)
+}
+
+// knows reports whether no more words are to be expected of what was sent up to an offset.
+func (in *intake) knows(offset time.Duration) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.known+rounding >= offset || slices.ContainsFunc(in.asked, func(f flush) bool {
+		return f.offset >= offset && in.unanswered(f)
+	})
+}
+
+// unanswered reports whether there will be no answer to a finalize, since it was only silence that was left.
+func (in *intake) unanswered(f flush) bool {
+	return in.known+max(rounding, f.tail) >= f.offset && time.Since(f.at) >= answerWithin
 }
 
 // progress is how far the words of a channel's audio are known.
@@ -355,8 +375,8 @@ func (in *intake) settle() progress {
 	position, speech := m.position, m.speech
 	if newest && in.allKnown() {
 		position, speech = duration(in.received), in.gate.Speech()
-		if !in.closed {
-			position -= duration(in.gate.Held()) // it may yet be passed on
+		if !in.closed || in.again {
+			position -= duration(in.gate.Held()) // a word may begin in it
 		}
 	} else if gone := in.known - m.offset; gone > 0 {
 		position, speech = position+gone, min(in.gate.Speech(), speech+gone)

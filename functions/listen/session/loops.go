@@ -130,8 +130,8 @@ func closedBy(err error) *Reason {
 	switch {
 	case ok && closed.Code == wire.CloseTooBig:
 		return FrameTooLarge
-	case ok && closed.Code != wire.CloseAbnormal:
-		return ClientClosed
+	case ok && (closed.Code == wire.CloseNormal || closed.Code == wire.CloseNoStatus):
+		return ClientClosed // others are not the person's choice: an app that is suspended, a page that is loaded anew
 	default:
 		return ClientGone
 	}

@@ -84,8 +84,8 @@ func TestStoredPartOfAPacket(t *testing.T) {
 		again.numbered(200 - int(again.number))
 		again.packets(50, "silence")
 		pass(7 * time.Second)
-		again.session.Stop(Drained)
-		again.ended(Drained)
+		again.session.Stop(ClientClosed)
+		again.ended(ClientClosed)
 		if got := again.counted("c1").AudioMS; got != 250*20 {
 			t.Errorf("counted %d ms of audio, want 5000: each sample once", got)
 		}
@@ -131,6 +131,36 @@ func TestCutInMidWord(t *testing.T) {
 		got, known := in.take(result, false)
 		if _, last := in.take(stt.Result{}, true); len(got.Words) != tt.want || known != tt.known || last != tt.known {
 			t.Errorf("%s: %d words up to %v, at the end %v; want %d and %v", tt.name, len(got.Words), known, last, tt.want, tt.known)
+		}
+	}
+}
+
+// It takes some of a word until it is known for speech. Where the client comes again, that is not taken for silence.
+func TestCutAtTheBeginningOfAWord(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		again bool
+		most  uint32 // packets that are known to hold no words
+	}{{"comes again", true, 150}, {"has gone", false, 151}} {
+		in := newIntake(t.Context(), &babbler{}, newEar(), time.Now(), true)
+		say := func(n int, packet string) {
+			for range n {
+				if _, _, err := in.packet(t.Context(), []byte(packet), time.Now()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		say(150, "silence")
+		say(1, "packet")
+		if in.speaking() {
+			t.Fatal("it is known for speech")
+		}
+		if err := in.close(t.Context(), tt.again); err != nil {
+			t.Fatal(err)
+		}
+		const packet = sampleRate / 50
+		if got := in.settle().samples; got > tt.most*packet || got < (tt.most-20)*packet {
+			t.Errorf("%s: %d packets are known, want up to %d", tt.name, got/packet, tt.most)
 		}
 	}
 }

@@ -12,17 +12,17 @@ type Registry struct {
 	limit    int // of sessions
 	perUser  int // likewise
 	mu       sync.Mutex
-	sessions map[*Session]struct{}
-	users    map[string]int // how many each has
-	drained  chan struct{}  // not nil once draining; closed when the last session has gone
+	sessions map[*Session]bool // whether it counts: it has not been told that a newer one takes over
+	users    map[string]int    // how many that count each has
+	drained  chan struct{}     // not nil once draining; closed when the last session has gone
 }
 
 // NewRegistry takes up to limit sessions at a time, and up to perUser of each user.
 func NewRegistry(limit, perUser int) *Registry {
-	return &Registry{limit: limit, perUser: perUser, sessions: make(map[*Session]struct{}), users: make(map[string]int)}
+	return &Registry{limit: limit, perUser: perUser, sessions: make(map[*Session]bool), users: make(map[string]int)}
 }
 
-// Run lives a session. Overloaded: there is no room for it, and nothing has been run.
+// Run lives a session, and has an older one of the same device end, which may be a socket that leads nowhere. Overloaded: there is no room for it, and nothing has been run.
 func (r *Registry) Run(ctx context.Context, s *Session) error {
 	if err := r.add(s); err != nil {
 		sessionsLost.Add(ctx, 1)
@@ -41,21 +41,42 @@ func (r *Registry) add(s *Session) error {
 		return fault.Newf(fault.Overloaded, "run session", "the service moves: try again")
 	case len(r.sessions) >= r.limit:
 		return fault.Newf(fault.Overloaded, "run session", "no room for another session: try again later")
-	case r.users[s.params.UID] >= r.perUser:
+	}
+	if !s.params.Shared { // else another device may come under the same name
+		r.supersede(s.params.UID, s.params.Device)
+	}
+	if r.users[s.params.UID] >= r.perUser {
 		return fault.Newf(fault.Overloaded, "run session", "more than %d sessions of one user", r.perUser)
 	}
-	r.sessions[s] = struct{}{}
+	r.sessions[s] = true
 	r.users[s.params.UID]++
 	return nil
+}
+
+// supersede has the sessions of a device end, and takes them for gone.
+func (r *Registry) supersede(uid, device string) {
+	for old, counts := range r.sessions {
+		if counts && old.params.UID == uid && old.params.Device == device {
+			old.Stop(Superseded)
+			r.sessions[old] = false
+			r.discount(uid)
+		}
+	}
+}
+
+func (r *Registry) discount(uid string) {
+	if r.users[uid]--; r.users[uid] == 0 {
+		delete(r.users, uid)
+	}
 }
 
 func (r *Registry) remove(s *Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.sessions, s)
-	if r.users[s.params.UID]--; r.users[s.params.UID] == 0 {
-		delete(r.users, s.params.UID)
+	if r.sessions[s] {
+		r.discount(s.params.UID)
 	}
+	delete(r.sessions, s)
 	if r.drained != nil && len(r.sessions) == 0 {
 		close(r.drained)
 	}

@@ -53,7 +53,7 @@ func (s *scribe) suggested(ctx context.Context, segments []transcript.Segment, p
 			id: s.idOf(seg), text: seg.Text, speaker: seg.Speaker, isUser: seg.IsUser, person: seg.PersonID,
 			provider: provider, start: earlier(s.began.Add(seg.Start), now), end: earlier(s.began.Add(seg.End), now),
 		}
-		if slices.Contains(s.suggestions, u.id) {
+		if slices.Contains(s.suggestions, u.id) || s.draft.has(u.id) {
 			continue // a repeat
 		}
 		s.suggestions = append(s.suggestions, u.id)

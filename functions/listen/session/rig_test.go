@@ -27,7 +27,7 @@ type ear struct {
 	closed   bool // results
 	err      chan error
 	openErr  error
-	mute     bool // never answers a half-close
+	mute     bool // answers neither a finalize nor a half-close
 	opened   bool
 	second   *ear // of the second channel
 }
@@ -59,6 +59,9 @@ func (e *ear) Send(_ context.Context, pcm []byte) error {
 func (e *ear) Finalize(context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.mute {
+		return nil
+	}
 	e.results <- e.final(e.murmured, true)
 	e.murmured = nil
 	return nil

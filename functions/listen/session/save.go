@@ -276,6 +276,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 // yield gives way to a newer session of the device. If that one gets the audio again that is not safe yet, its
 // words are left to it: each is stored once.
 func (s *scribe) yield(ctx context.Context) {
+	s.yielded = true
 	if s.params.Numbered {
 		s.replaced = true
 		s.draft.drop()

@@ -23,8 +23,8 @@ const (
 	ackAtFirst = 2 * time.Second
 )
 
-// endingLimit is how long the end of a conversation waits for the words said before it.
-const endingLimit = 3 * time.Second
+// endingLimit is how long the end of a conversation waits for the words said before it: while a recogniser takes over.
+const endingLimit = 10 * time.Second
 
 // maxUnsaved is how many utterances are kept while the store doesn't answer, and maxUnsavedText how much text, in bytes.
 // At one utterance in two seconds that is hours; the memory of a session is bounded all the same.
@@ -69,7 +69,8 @@ type scribe struct {
 	over       bool   // no more words come
 	failed     bool   // the store refuses for good
 	reattach   bool   // the conversation doesn't know this session any more
-	replaced   bool   // a newer session gets the audio again, and with it the words
+	yielded    bool   // a newer session of the device has taken over
+	replaced   bool   // likewise, and it gets the audio again, and with it the words
 	slow       bool   // the client was asked to hold
 
 	began       time.Time
@@ -84,7 +85,7 @@ type scribe struct {
 type ending struct {
 	reason   conversation.EndReason
 	boundary // what is said from its time on belongs to the next conversation
-	deadline time.Time
+	asked    time.Time
 }
 
 func newScribe(p Params, store Store, publisher Publisher, ledger *ledger, tell func([]byte), stop func(*Reason)) *scribe {
@@ -211,7 +212,7 @@ func (s *scribe) show(change transcript.Change) {
 }
 
 func (s *scribe) end(reason conversation.EndReason, b boundary) {
-	s.ending = &ending{reason, b, time.Now().Add(endingLimit)}
+	s.ending = &ending{reason, b, time.Now()}
 }
 
 // proceed begins what is due. At most one save is under way at any time.
@@ -244,7 +245,7 @@ func (s *scribe) proceed(ctx context.Context) {
 		s.save(ctx, now)
 	case len(s.draft.metered) > 0 && (s.over || now.Sub(s.metered) >= meterEvery):
 		s.save(ctx, now)
-	case s.superseded():
+	case s.superseded() && !s.yielded:
 		s.yield(ctx)
 	case s.unclosed():
 		s.save(ctx, now)
@@ -302,11 +303,11 @@ func (s *scribe) advance(now time.Time) {
 func (s *scribe) superseded() bool { return s.draft.stored.Session.ID != s.params.ID }
 
 func (s *scribe) endable(now time.Time) bool {
-	if s.over || !now.Before(s.ending.deadline) {
+	if s.over || now.Sub(s.ending.asked) >= endingLimit {
 		return true
 	}
 	for i, through := range s.ending.through {
-		if s.through[i]+rounding < through {
+		if !s.intakes[i].knows(through) {
 			return false
 		}
 	}
@@ -329,14 +330,14 @@ func (s *scribe) wake() time.Time {
 	if s.params.Numbered {
 		at = earlier(at, next(now, s.flushed, s.ackAfter))
 	}
-	if s.saving {
-		return at // the save's outcome wakes
+	if s.saving || s.failed {
+		return at // the save's outcome wakes, or the end
 	}
 	if s.draft.open() && s.ending == nil {
 		at = earlier(at, s.silentAt())
 	}
 	if s.ending != nil {
-		at = earlier(at, s.ending.deadline)
+		at = earlier(at, next(now, s.ending.asked, answerWithin))
 	}
 	if len(s.draft.unsaved) > 0 || s.draft.notes.news() {
 		at = earlier(at, s.flushed.Add(flushEvery))

@@ -64,7 +64,7 @@ func (s *stream) hear(l *leg, r stt.Result) (stt.Result, bool) {
 		switch {
 		case len(r.Words) > 0:
 			s.promote(s.unanswered(s.active))
-		case r.End+replay.Rounding >= l.goal && !s.ended(): // at the end of all, its own end tells
+		case r.Final && r.End+replay.Rounding >= l.goal && !s.ended(): // at the end of all, its own end tells
 			l.judge(nil)
 			s.answered(s.active)
 			s.seat(s.active, nil)

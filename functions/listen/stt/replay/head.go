@@ -98,8 +98,8 @@ func (h *Head) Place(r stt.Result) (stt.Result, bool) {
 	r.End = min(max(r.End+base, r.Start), length)
 	kept := r.Words[:0]
 	for _, w := range r.Words {
-		w.Start += base
-		w.End += base
+		w.Start = min(w.Start+base, length)
+		w.End = min(w.End+base, length)
 		if w.Start < h.said && (w.Start+w.End)/2 < h.said && h.start > 0 {
 			continue
 		}
