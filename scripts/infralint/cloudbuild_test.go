@@ -23,7 +23,9 @@ var builtIn = []string{"PROJECT_ID"}
 var (
 	substitution = regexp.MustCompile(`\$\{?([A-Z_][A-Z0-9_]*)\}?`)
 	scriptCall   = regexp.MustCompile(`(?:go run \./)?(scripts/[a-z]+)`)
-	flag         = regexp.MustCompile(`(?:^| )(--[a-z-]+)`)
+	// secretVersion finds the name of a secret that a build is given.
+	secretVersion = regexp.MustCompile(`/secrets/([a-z-]+)/versions/`)
+	flag          = regexp.MustCompile(`(?:^| )(--[a-z-]+)`)
 )
 
 func TestCloudBuild(t *testing.T) {

@@ -112,20 +112,3 @@ func checkCapacity(s system) []string {
 	}
 	return found
 }
-
-// Whoever releases may act as each service's account.
-func checkReleases(s system) []string {
-	b, ok := s.module.find("google_service_account_iam_member", "build")
-	if !ok {
-		return []string{"nobody may release"}
-	}
-	names := map[string]bool{}
-	references(b.Body.Attributes["for_each"].Expr, names)
-	var found []string
-	for _, service := range s.module.of(serviceType) {
-		if !names["google_service_account."+service.name()] {
-			found = append(found, fmt.Sprintf("%s: who builds may not act as %s", b, service.name()))
-		}
-	}
-	return found
-}
