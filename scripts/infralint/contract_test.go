@@ -65,6 +65,8 @@ var rules = []rule{
 	{"runbook", checkRunbook},
 	{"metrics", checkMetrics},
 	{"queries", checkQueries},
+	{"objectives", checkObjectives},
+	{"new metrics", checkNewMetrics},
 	{"redis", checkRedis},
 }
 
