@@ -68,6 +68,7 @@ var rules = []rule{
 	{"objectives", checkObjectives},
 	{"new metrics", checkNewMetrics},
 	{"redis", checkRedis},
+	{"permissions", checkPermissions},
 }
 
 func TestRepository(t *testing.T) {

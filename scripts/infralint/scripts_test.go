@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -90,7 +91,7 @@ func (s sandbox) calls(t *testing.T) []string {
 	var changing []string
 	for call := range strings.Lines(string(text)) {
 		asking := false
-		for _, word := range []string{" describe ", " list ", "print-access-token", "testIamPermissions"} {
+		for _, word := range []string{" describe ", " list ", "print-access-token", "testIamPermissions", " state ", "https://identitytoolkit"} {
 			asking = asking || strings.Contains(call, word)
 		}
 		if !asking {
@@ -113,26 +114,43 @@ func begin(calls, want []string) bool {
 	return true
 }
 
-// A project where all that has to be there is.
+// ask is how each question to an API of Google's begins.
+const ask = "curl --silent --show-error --fail --header @- --header Content-Type: application/json https://"
+
+// A project where all that has to be there is, and nothing is left of an earlier setup.
 var ready = []string{
 	"gcloud auth list|0|me@example.com\\n",
 	"gcloud billing|0|True\\n",
-	"curl|0|" + allPermissions(),
+	"gcloud services list|0|" + allOf("../../infra/project.tf", `"([a-z]+)"`, "%s.googleapis.com\\n"),
+	"gcloud kms|1|",
+	ask + "identitytoolkit|22|",
+	ask + "cloudresourcemanager|0|" + allOf("../deploy", `\b([a-z]+\.[a-zA-Z]+\.[a-zA-Z]+)\b`, `"%s",`),
 }
 
-func allPermissions() string {
-	text, err := os.ReadFile("../deploy")
+// allOf gives all that a file has of something, each in a form.
+func allOf(file, something, form string) string {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return err.Error()
 	}
-	_, list, _ := strings.Cut(string(text), "permissions=(")
-	list, _, _ = strings.Cut(list, ")")
-	return `{"permissions":["` + strings.Join(strings.Fields(list), `","`) + `"]}`
+	var all strings.Builder
+	for _, match := range regexp.MustCompile(something).FindAllStringSubmatch(string(text), -1) {
+		fmt.Fprintf(&all, form, match[1])
+	}
+	return all.String()
 }
 
+// What is there before a first deployment, which is nothing, and after it.
+var (
+	absent = []string{
+		"gcloud run services describe|1|", "gcloud secrets versions list|0|", "gcloud storage buckets describe|1|",
+		"gcloud services list|0|run.googleapis.com\\n", "gcloud artifacts docker images describe|1|",
+	}
+	present = []string{"gcloud secrets versions list|0|1\\n"}
+)
+
 func TestDeploy(t *testing.T) {
-	absent := []string{"gcloud run services describe|1|", "gcloud secrets versions list|0|", "gcloud storage buckets describe|1|"}
-	present := []string{"gcloud secrets versions list|0|1\\n"}
+	unguarded := "-chdir=infra state show"
 	for _, tt := range []struct {
 		name    string
 		answers []string
@@ -148,21 +166,64 @@ func TestDeploy(t *testing.T) {
 			"gcloud secrets versions add deepgram-api-key --project=p1 --data-file=-",
 			"images --repository=r1-docker.pkg.dev/p1/earshot --version=",
 			"tofu -chdir=infra apply -var=release=",
-			"tofu -chdir=infra output",
+			"tofu -chdir=infra output -raw next_steps",
 		}},
 		{"again", present, []string{"--yes"}, []string{
-			"gcloud services enable", "tofu -chdir=infra init", "tofu -chdir=infra apply -var=release=",
+			"tofu -chdir=infra init", "tofu -chdir=infra apply -var=release=", "tofu -chdir=infra output -raw next_steps",
+		}},
+		{"after the first time stopped halfway", append([]string{
+			"gcloud run services describe sweep|1|", "gcloud artifacts docker images describe r1-docker.pkg.dev/p1/earshot/usage|1|",
+		}, present...), []string{"--yes"}, []string{
+			"tofu -chdir=infra init", "tofu -chdir=infra apply -var=release=",
+			"images --repository=r1-docker.pkg.dev/p1/earshot --version=",
+			"tofu -chdir=infra apply -var=release=", "tofu -chdir=infra output",
+		}},
+		{"after all was destroyed", append([]string{
+			"gcloud kms keys describe data --keyring=earshot --location=r1 --project=p1 --format|0|DESTROY_SCHEDULED\\n",
+			"gcloud kms|0|", ask + "identitytoolkit|0|{}", "gcloud storage buckets describe|0|",
+		}, absent...), []string{"--yes"}, []string{
+			"gcloud services enable", "tofu -chdir=infra init",
+			"tofu -chdir=infra import -input=false -var=release=",
+			"tofu -chdir=infra import -input=false -var=release=",
+			"gcloud kms keys versions create --key=data --keyring=earshot --location=r1 --project=p1 --primary",
+			"tofu -chdir=infra import -input=false -var=release=",
+			"tofu -chdir=infra apply -var=release=", "gcloud secrets versions add", "images ",
+			"tofu -chdir=infra apply -var=release=", "tofu -chdir=infra output",
+		}},
+		{"again, with what can't be deleted in the state", append([]string{
+			"gcloud kms keys describe data --keyring=earshot --location=r1 --project=p1 --format|0|ENABLED\\n",
+			"gcloud kms|0|", ask + "identitytoolkit|0|{}",
+			"tofu -chdir=infra state list|0|google_kms_crypto_key.data\\ngoogle_kms_key_ring.earshot\\ngoogle_identity_platform_config.default[0]\\n",
+		}, present...), []string{"--yes"}, []string{
+			"tofu -chdir=infra init", "tofu -chdir=infra apply -var=release=", "tofu -chdir=infra output",
 		}},
 		{"release", present, []string{"--release"}, []string{
 			"gcloud builds submit --project=p1 --region=r1 --config=cloudbuild.yaml",
 		}},
-		{"destroy", present, []string{"--destroy", "--yes"}, []string{
-			"tofu -chdir=infra init", "tofu -chdir=infra apply", "tofu -chdir=infra destroy",
+		{"destroy", append([]string{
+			"tofu -chdir=infra state list|0|google_cloud_run_v2_service.usage\\ngoogle_firestore_database.default\\ngoogle_redis_instance.earshot\\n",
+			"tofu " + unguarded + " -no-color google_cloud_run_v2_service.usage|0|    deletion_protection   = true\\n",
+			"tofu " + unguarded + " -no-color google_firestore_database.default|0|    delete_protection_state = \"DELETE_PROTECTION_ENABLED\"\\n",
+		}, present...), []string{"--destroy", "--yes"}, []string{
+			"tofu -chdir=infra init",
+			"tofu -chdir=infra apply -var=release=unknown -auto-approve -var=deletion_protection=false -target=google_cloud_run_v2_service.usage -target=google_firestore_database.default",
+			"tofu -chdir=infra destroy",
+		}},
+		{"destroy, for the second time", append([]string{
+			"tofu -chdir=infra state list|0|google_cloud_run_v2_service.usage\\ngoogle_compute_subnetwork.services\\n",
+			"tofu " + unguarded + " -no-color google_cloud_run_v2_service.usage|0|    deletion_protection   = false\\n",
+		}, present...), []string{"--destroy", "--yes"}, []string{
+			"tofu -chdir=infra init", "tofu -chdir=infra destroy",
 		}},
 		{"destroy, and another name is typed", present, []string{"--destroy"}, nil},
 		{"dry run of the first time", absent, []string{"--dry-run"}, nil},
 		{"dry run of a release", present, []string{"--release", "--dry-run"}, nil},
-		{"dry run of destroying", present, []string{"--destroy", "--dry-run"}, nil},
+		{"dry run of a change", present, []string{"--dry-run"}, []string{
+			"tofu -chdir=infra init", "tofu -chdir=infra plan -input=false -lock=false -var=release=",
+		}},
+		{"dry run of destroying", present, []string{"--destroy", "--dry-run"}, []string{
+			"tofu -chdir=infra init", "tofu -chdir=infra plan -input=false -lock=false -var=release=unknown -destroy",
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSandbox(t, append(tt.answers, ready...)...)
@@ -187,9 +248,29 @@ func TestDeploy(t *testing.T) {
 func TestDestroy(t *testing.T) {
 	s := newSandbox(t, ready...)
 	s.says = "p1"
-	want := []string{"tofu -chdir=infra init", "tofu -chdir=infra apply", "tofu -chdir=infra destroy"}
+	want := []string{"tofu -chdir=infra init", "tofu -chdir=infra destroy"}
 	if output, ok := s.run(t, "scripts/deploy", "--destroy"); !ok || !begin(s.calls(t), want) {
 		t.Errorf("got success %v and the calls %q:\n%s", ok, s.calls(t), output)
+	}
+}
+
+// A subnet that is still held stops the first run, which says what to do, and that not all is gone.
+func TestDestroyTakesTwoRuns(t *testing.T) {
+	s := newSandbox(t, append([]string{"tofu -chdir=infra destroy|1|"}, ready...)...)
+	output, ok := s.run(t, "scripts/deploy", "--destroy", "--yes")
+	if ok || !strings.Contains(output, "hour or two") || !strings.Contains(output, "scripts/deploy --destroy --yes") || strings.Contains(output, "all is gone but") {
+		t.Errorf("got success %v:\n%s", ok, output)
+	}
+}
+
+// What to do next is said of what is there, also where Terraform stops halfway; and that it has.
+func TestDeployStopsHalfway(t *testing.T) {
+	s := newSandbox(t, slices.Concat([]string{
+		"tofu -chdir=infra apply|1|", "tofu -chdir=infra output|0|Point your apps there\\n",
+	}, present, ready)...)
+	output, ok := s.run(t, "scripts/deploy", "--yes")
+	if ok || !strings.Contains(output, "Point your apps there") || !strings.Contains(output, "run scripts/deploy again") {
+		t.Errorf("got success %v:\n%s", ok, output)
 	}
 }
 
@@ -218,10 +299,14 @@ func TestDeployFindsWhatIsMissing(t *testing.T) {
 		{"nobody is signed in", "gcloud auth list|0|", "", nil, []string{"gcloud auth login"}},
 		{"no credentials", "gcloud auth application-default|1|", "", nil, []string{"application-default login"}},
 		{"no project and no billing", "gcloud projects describe|1|\ngcloud billing|0|False\\n", "", nil, []string{"the project p1", "billing"}},
-		{"no permissions", "curl|0|{}", "", nil, []string{"the permission run.services.create", "the permission iam.serviceAccounts.create"}},
-		{"no answer of permissions", "curl|22|", "", nil, []string{"an answer of which permissions"}},
-		{"no service to release", "gcloud run services describe|1|", "", []string{"--release"}, []string{"a first deployment"}},
-		{"no permission to destroy", "curl|0|{}", "", []string{"--destroy", "--yes"}, []string{"the permission"}},
+		{"no permissions", ask + "cloudresourcemanager|0|{}", "", nil, []string{"the permission run.services.create", "the permission redis.instances.create"}},
+		{"no answer of permissions", ask + "cloudresourcemanager|22|", "", nil, []string{"an answer of which permissions"}},
+		{"APIs that may not be turned on", "gcloud services list|0|run.googleapis.com\\n\n" + ask + "cloudresourcemanager|0|{}", "", nil, []string{"the permission serviceusage.services.enable"}},
+		{"no answer of APIs", "gcloud services list|1|", "", nil, []string{"serviceusage.services.list"}},
+		{"no service to release", "gcloud run services describe usage|1|", "", []string{"--release"}, []string{"a deployment of every service"}},
+		{"an API to release with", "gcloud services list|0|run.googleapis.com\\n", "", []string{"--release"}, []string{"cloudbuild.googleapis.com"}},
+		{"no permission to destroy", ask + "cloudresourcemanager|0|{}", "", []string{"--destroy", "--yes"}, []string{"the permission redis.instances.delete", "the permission datastore.databases.update"}},
+		{"nothing to destroy", "gcloud storage buckets describe|1|", "", []string{"--destroy", "--yes"}, []string{"anything to destroy"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSandbox(t, append([]string{tt.answer}, ready...)...)
