@@ -198,7 +198,7 @@ func TestDeploy(t *testing.T) {
 			"tofu -chdir=infra init", "tofu -chdir=infra apply -var=release=", "tofu -chdir=infra output",
 		}},
 		{"release", present, []string{"--release"}, []string{
-			"gcloud builds submit --project=p1 --region=r1 --config=cloudbuild.yaml",
+			"gcloud builds submit --project=p1 --region=r1 --config=cloudbuild.yaml --gcs-source-staging-dir=gs://p1-earshot-source/source --substitutions=_ACCOUNT=earshot-build@p1.iam.gserviceaccount.com,_ISSUER=,_REGION=r1,_REPOSITORY=r1-docker.pkg.dev/p1/earshot,_VERSION=",
 		}},
 		{"destroy", append([]string{
 			"tofu -chdir=infra state list|0|google_cloud_run_v2_service.usage\\ngoogle_firestore_database.default\\ngoogle_redis_instance.earshot\\n",
@@ -323,89 +323,5 @@ func TestDeployFindsWhatIsMissing(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// releaseOrder is that of the traffic: who takes events comes before who makes them.
-var releaseOrder = []string{"integrations", "usage", "finalize", "conversations", "sweep", "listen"}
-
-func serving() string {
-	answers := []string{
-		"gcloud run services describe listen --region=r1 --flatten|0|0,l2,candidate,https://candidate---l\\n100,listen1,,\\n",
-		"gcloud run services describe listen --region=r1 --format|0|https://l\\n",
-	}
-	for _, service := range releaseOrder[:len(releaseOrder)-1] {
-		answers = append(answers, fmt.Sprintf("gcloud run services describe %s --region=r1 --flatten|0|100,%[1]s1,,\\n", service))
-	}
-	return strings.Join(answers, "\n")
-}
-
-// Each function has its place in a release.
-func TestReleaseOrder(t *testing.T) {
-	s, err := load(os.DirFS("../.."))
-	if err != nil {
-		t.Fatal(err)
-	}
-	script, err := os.ReadFile("../release")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if list := "services=(" + strings.Join(releaseOrder, " ") + ")"; !strings.Contains(string(script), list) {
-		t.Errorf("scripts/release doesn't have %s", list)
-	}
-	if got := slices.Sorted(slices.Values(releaseOrder)); !slices.Equal(got, s.code.functions()) {
-		t.Errorf("released are %q, and the functions are %q", got, s.code.functions())
-	}
-}
-
-func TestRelease(t *testing.T) {
-	var deployed, forth, back []string
-	for _, service := range releaseOrder {
-		deployed = append(deployed, fmt.Sprintf("gcloud run deploy %s --region=r1 --image=h/r/%[1]s:v1 --no-traffic --tag=candidate", service))
-		forth = append(forth, fmt.Sprintf("gcloud run services update-traffic %s --region=r1 --to-latest", service))
-		back = append(back, fmt.Sprintf("gcloud run services update-traffic %s --region=r1 --quiet --to-revisions=%[1]s1=100", service))
-	}
-	slices.Reverse(back)
-	for _, tt := range []struct {
-		name, answer, step string
-		proven, fails      bool
-		want               []string
-	}{
-		{"traffic moves", "", "--migrate", false, false, forth},
-		{"traffic moves halfway", "gcloud run services update-traffic listen --region=r1 --to-latest|1|", "--migrate", false, true, slices.Concat(forth, back)},
-		{"it works", "", "--settle", true, false, nil},
-		{"it doesn't", "", "--settle", false, true, back},
-		{"one can't be moved back", "gcloud run services update-traffic usage --region=r1 --quiet|1|", "--settle", false, true, back},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			s := newSandbox(t, tt.answer, serving())
-			if output, ok := s.run(t, "scripts/release", "--deploy", "--region=r1", "--repository=h/r", "--version=v1"); !ok {
-				t.Fatal(output)
-			}
-			for name, want := range map[string]string{"candidate": "https://candidate---l/v4/listen", "live": "https://l/v4/listen"} {
-				if got, err := os.ReadFile(filepath.Join(s.dir, ".release", name)); err != nil || strings.TrimSpace(string(got)) != want {
-					t.Errorf("%s: got %q, %v, want %q", name, got, err, want)
-				}
-			}
-			if tt.proven {
-				s.write(t, ".release/proven", "", 0o600)
-			}
-			output, ok := s.run(t, "scripts/release", tt.step, "--region=r1")
-			if ok == tt.fails {
-				t.Errorf("got success %v:\n%s", ok, output)
-			}
-			if got, want := s.calls(t), slices.Concat(deployed, tt.want); !begin(got, want) {
-				t.Errorf("got the calls\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-			}
-		})
-	}
-}
-
-// A service that isn't there stops a release before anything is deployed.
-func TestReleaseOfNothing(t *testing.T) {
-	s := newSandbox(t, "gcloud run services describe usage|1|", serving())
-	output, ok := s.run(t, "scripts/release", "--deploy", "--region=r1", "--repository=h/r", "--version=v1")
-	if calls := s.calls(t); ok || len(calls) > 0 {
-		t.Errorf("got success %v and the calls %q:\n%s", ok, calls, output)
 	}
 }
