@@ -61,7 +61,8 @@ var planted = []struct{ name, rule, file, old, new, want string }{
 	{"a build that may not push", "grants", "infra/build.tf", "roles/artifactregistry.writer", "roles/artifactregistry.reader", "needs the grant roles/artifactregistry.writer for google_service_account.build on google_artifact_registry_repository.images"},
 	{"a build that may do more", "grants", "infra/build.tf", `"roles/run.developer"`, `"roles/run.developer", "roles/editor"`, "infra/ has the grant roles/editor for google_service_account.build on the project"},
 	{"a build that may not sign", "grants", "infra/signin.tf", "google_service_account.build.name", "google_service_account.listen.name", "needs the grant roles/iam.serviceAccountTokenCreator for google_service_account.build on google_service_account.build"},
-	{"a secret that the build may not have", "grants", "cloudbuild.yaml", "secrets/sign-in-api-key/", "secrets/deepgram-api-key/", "needs the grant roles/secretmanager.secretAccessor for google_service_account.build on google_secret_manager_secret.deepgram_api_key"}, {"a token for another", "pushes", "infra/usage.tf", `audience              = "earshot-usage"`, `audience              = "earshot-sweep"`, `calls for "earshot-sweep"`},
+	{"a secret that the build may not have", "grants", "cloudbuild.yaml", "secrets/sign-in-api-key/", "secrets/deepgram-api-key/", "needs the grant roles/secretmanager.secretAccessor for google_service_account.build on google_secret_manager_secret.deepgram_api_key"},
+	{"a token for another", "pushes", "infra/usage.tf", `audience              = "earshot-usage"`, `audience              = "earshot-sweep"`, `calls for "earshot-sweep"`},
 	{"a token of another", "pushes", "infra/sweep.tf", "service_account_email = google_service_account.scheduler.email", "service_account_email = google_service_account.push.email", "doesn't let in"},
 	{
 		"a function publishes what it may not", "grants", "functions/listen/session/save.go", "event.OfConversation(event.ConversationEnded", "event.OfConversation(event.ConversationFinalized",
@@ -108,7 +109,8 @@ var planted = []struct{ name, rule, file, old, new, want string }{
 	{"certificates of another", "redis", "infra/redis.tf", "google_redis_instance.earshot.server_ca_certs[*].cert", "[]", "isn't its certificates"},
 	{"a service that trusts any Redis", "redis", "infra/usage.tf", `"REDIS_CA"`, `"REDIS_CERTIFICATE"`, "usage: asks Redis without REDIS_CA"},
 	{"a service with another's secret for Redis", "redis", "infra/usage.tf", "google_secret_manager_secret.redis_url.secret_id", "google_secret_manager_secret.sign_in_api_key.secret_id", `from the secret "sign_in_api_key"`},
-	{"a service that can't reach Redis", "redis", "infra/usage.tf", "google_compute_subnetwork.services.id", "google_compute_subnetwork.other.id", "isn't on its network"}, {"a file that isn't formatted", "format", "infra/usage.tf", "  name ", "   name ", "is not formatted"},
+	{"a service that can't reach Redis", "redis", "infra/usage.tf", "google_compute_subnetwork.services.id", "google_compute_subnetwork.other.id", "isn't on its network"},
+	{"a file that isn't formatted", "format", "infra/usage.tf", "  name ", "   name ", "is not formatted"},
 	{"a reference to nothing", "references", "infra/usage.tf", "var.region", "var.reigon", "var.reigon is used"},
 	{"a variable that nobody uses", "references", "infra/redis.tf", "var.redis_memory_gb", "1", "var.redis_memory_gb is declared"},
 }

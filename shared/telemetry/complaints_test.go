@@ -48,7 +48,7 @@ func TestComplaintsOfOneKind(t *testing.T) {
 		c := &complaints{log: slog.New(slog.NewJSONHandler(&log, nil))}
 		for attempt := range 3 * 60 {
 			c.Handle(gone(attempt))
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 		}
 		got := lines(t, &log)
 		if len(got) != 3 {
@@ -77,7 +77,7 @@ func TestComplaintsOfSeveralKinds(t *testing.T) {
 		if got := lines(t, &log); len(got) != 3 {
 			t.Errorf("got %v, want a line for each of three kinds", got)
 		}
-		time.Sleep(complainEvery)
+		<-time.After(complainEvery)
 		c.Handle(gone(2))
 		c.Handle(other)
 		got := lines(t, &log)
@@ -97,7 +97,7 @@ func TestComplaintsAtOnce(t *testing.T) {
 			all.Go(func() { c.Handle(gone(attempt)) })
 		}
 		all.Wait()
-		time.Sleep(complainEvery)
+		<-time.After(complainEvery)
 		c.Handle(gone(0))
 		if got := lines(t, &log); len(got) != 2 || got[1].Omitted != 63 {
 			t.Errorf("got %v, want one line, and 63 omitted in the next", got)
