@@ -1,4 +1,6 @@
-# Somebody is woken for what people feel and what doesn't mend by itself. For each policy README.md says what to do.
+# Somebody is woken for what people feel and what doesn't mend by itself: each policy watches over one of the objectives
+# in README.md, which also says what to do. Where a service measures something itself, the metric comes with its first
+# point, so that its existence can't be asked for; metrics of logs are known some time after they were made.
 
 resource "google_monitoring_notification_channel" "on_call" {
   display_name = "Earshot on call"
@@ -14,6 +16,7 @@ resource "google_monitoring_alert_policy" "unreachable" {
   severity              = "CRITICAL"
   combiner              = "OR"
   notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "reachable" }
 
   conditions {
     display_name = "listen"
@@ -58,11 +61,12 @@ resource "google_monitoring_alert_policy" "words_lost" {
   severity              = "CRITICAL"
   combiner              = "OR"
   notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "words_kept" }
 
   conditions {
     display_name = "words_not_stored"
     condition_threshold {
-      filter          = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.words_not_stored.name}\""
+      filter          = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${time_sleep.metrics.triggers.words_not_stored}\""
       comparison      = "COMPARISON_GT"
       threshold_value = 0
       duration        = "0s"
@@ -85,11 +89,12 @@ resource "google_monitoring_alert_policy" "critical_error" {
   severity              = "CRITICAL"
   combiner              = "OR"
   notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "words_kept" }
 
   conditions {
     display_name = "critical"
     condition_threshold {
-      filter          = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.critical.name}\""
+      filter          = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${time_sleep.metrics.triggers.critical}\""
       comparison      = "COMPARISON_GT"
       threshold_value = 0
       duration        = "0s"
@@ -113,11 +118,12 @@ resource "google_monitoring_alert_policy" "sweep_stopped" {
   severity              = "CRITICAL"
   combiner              = "OR"
   notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "finalization" }
 
   conditions {
     display_name = "sweep_done"
     condition_absent {
-      filter   = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.sweep_done.name}\""
+      filter   = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${time_sleep.metrics.triggers.sweep_done}\""
       duration = "600s"
       aggregations {
         alignment_period     = "60s"
@@ -138,6 +144,7 @@ resource "google_monitoring_alert_policy" "errors" {
   severity              = "ERROR"
   combiner              = "OR"
   notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "reachable" }
 
   conditions {
     display_name = "listen"
@@ -192,6 +199,7 @@ resource "google_monitoring_alert_policy" "recognizer_failing" {
   severity              = "CRITICAL"
   combiner              = "OR"
   notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "sessions" }
 
   conditions {
     display_name = "recognizer_failed"
@@ -214,11 +222,12 @@ resource "google_monitoring_alert_policy" "store_failing" {
   severity              = "ERROR"
   combiner              = "OR"
   notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "sessions" }
 
   conditions {
     display_name = "store_failed"
     condition_threshold {
-      filter          = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.store_failed.name}\""
+      filter          = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${time_sleep.metrics.triggers.store_failed}\""
       comparison      = "COMPARISON_GT"
       threshold_value = 20
       duration        = "0s"
@@ -241,6 +250,7 @@ resource "google_monitoring_alert_policy" "finalization_failing" {
   severity              = "ERROR"
   combiner              = "OR"
   notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "finalization" }
 
   conditions {
     display_name = "failed"
@@ -263,6 +273,7 @@ resource "google_monitoring_alert_policy" "events_waiting" {
   severity              = "ERROR"
   combiner              = "OR"
   notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "deliveries" }
 
   conditions {
     display_name = "oldest event"
@@ -289,6 +300,7 @@ resource "google_monitoring_alert_policy" "dead_letters" {
   severity              = "ERROR"
   combiner              = "OR"
   notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "deliveries" }
 
   conditions {
     display_name = "dead letters"
@@ -315,6 +327,7 @@ resource "google_monitoring_alert_policy" "listen_full" {
   severity              = "ERROR"
   combiner              = "OR"
   notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "sessions" }
 
   conditions {
     display_name = "instances"
@@ -342,6 +355,7 @@ resource "google_monitoring_alert_policy" "redis_full" {
   severity              = "WARNING"
   combiner              = "OR"
   notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "lag" }
 
   conditions {
     display_name = "memory"
@@ -368,6 +382,7 @@ resource "google_monitoring_alert_policy" "words_late" {
   severity              = "ERROR"
   combiner              = "OR"
   notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "lag" }
 
   conditions {
     display_name = "word to durable"
@@ -390,6 +405,7 @@ resource "google_monitoring_alert_policy" "finalization_late" {
   severity              = "ERROR"
   combiner              = "OR"
   notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "finalization" }
 
   conditions {
     display_name = "end to completion"
@@ -412,6 +428,7 @@ resource "google_monitoring_alert_policy" "overdue" {
   severity              = "ERROR"
   combiner              = "OR"
   notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "finalization" }
 
   conditions {
     display_name = "oldest"
@@ -426,5 +443,97 @@ resource "google_monitoring_alert_policy" "overdue" {
   documentation {
     subject = "Something is long overdue"
     content = "The sweep finds things that should have happened over 15 minutes ago, and they stay. What to do: infra/README.md, \"Something is long overdue\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "sessions_failing" {
+  display_name          = "Sessions fail"
+  severity              = "CRITICAL"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "sessions" }
+
+  conditions {
+    display_name = "share that we ended"
+    condition_prometheus_query_language {
+      query                     = "(sum(increase({\"earshot.session.ended\", reason=~\"recognizer_failed|store_failed\"}[30m])) / sum(increase({\"earshot.session.ended\"}[30m])) > 0.05) and sum(increase({\"earshot.session.ended\"}[30m])) > 20"
+      duration                  = "300s"
+      evaluation_interval       = "60s"
+      disable_metric_validation = true # it exists from the first point on
+    }
+  }
+
+  documentation {
+    subject = "Sessions fail"
+    content = "Of the sessions that ended within half an hour, over 5 % did because we could not go on: ten times what the objective allows. What to do: infra/README.md, \"Sessions fail\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "sessions_refused" {
+  display_name          = "Sessions are refused"
+  severity              = "CRITICAL"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "sessions" }
+
+  conditions {
+    display_name = "refused"
+    condition_prometheus_query_language {
+      query                     = "sum(increase({\"earshot.session.refused\"}[5m])) > 5"
+      duration                  = "0s"
+      evaluation_interval       = "60s"
+      disable_metric_validation = true # it exists from the first point on
+    }
+  }
+
+  documentation {
+    subject = "Sessions are refused"
+    content = "Over five sessions were refused within five minutes for want of room. What to do: infra/README.md, \"Sessions are refused\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "words_slow" {
+  display_name          = "Words come late"
+  severity              = "ERROR"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "lag" }
+
+  conditions {
+    display_name = "speech to word"
+    condition_prometheus_query_language {
+      query                     = "histogram_quantile(0.5, sum by (le) (rate({\"earshot.lag.audio_to_word_bucket\", kind=\"interim\"}[10m]))) > 2"
+      duration                  = "600s"
+      evaluation_interval       = "60s"
+      disable_metric_validation = true # it exists from the first point on
+    }
+  }
+
+  documentation {
+    subject = "Words come late"
+    content = "Half of the words came over 2 s after they were said, for ten minutes. What to do: infra/README.md, \"Words come late\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "deliveries_failing" {
+  display_name          = "Deliveries fail"
+  severity              = "ERROR"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "deliveries" }
+
+  conditions {
+    display_name = "share that failed"
+    condition_prometheus_query_language {
+      query                     = "(sum(rate({\"earshot.delivery.attempts\", outcome=\"failed\"}[30m])) / sum(rate({\"earshot.delivery.attempts\"}[30m])) > 0.5) and sum(increase({\"earshot.delivery.attempts\"}[30m])) > 20"
+      duration                  = "1800s"
+      evaluation_interval       = "60s"
+      disable_metric_validation = true # it exists from the first point on
+    }
+  }
+
+  documentation {
+    subject = "Deliveries fail"
+    content = "Over half of the attempts to deliver failed for half an hour, of all receivers together: that is hardly the receivers. What to do: infra/README.md, \"Deliveries fail\"."
   }
 }

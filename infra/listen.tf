@@ -4,8 +4,7 @@ resource "google_service_account" "listen" {
 }
 
 locals {
-  # Sessions of an instance. At 50 frames a second each, and 40 us a frame for socket and Opus as measured on such a CPU,
-  # they take 0.6 of its two; the rest is for finding speech, for JSON, and for many who come back at once.
+  # Sessions of an instance; README.md, "Capacity", says why so many, and an instance's CPU and memory are of this number.
   listen_sessions = 300
 }
 

@@ -22,9 +22,13 @@ resource "google_service_account_iam_member" "build_signs" {
   member             = google_service_account.build.member
 }
 
+# The name of a key can't be had again for 30 days after it was deleted, so each project that is set up anew has its own.
+resource "terraform_data" "setup" {}
+
 resource "google_apikeys_key" "smoke_test" {
-  name         = "earshot-smoke-test"
-  display_name = "Sign-in of the smoke test"
+  name            = "earshot-smoke-test-${substr(terraform_data.setup.id, 0, 8)}"
+  display_name    = "Sign-in of the smoke test"
+  deletion_policy = "FORCE" # also where it was used in the last seven days, as it is by each release
 
   restrictions {
     api_targets {

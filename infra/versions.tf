@@ -10,12 +10,16 @@ terraform {
   required_providers {
     google = {
       source  = "hashicorp/google"
-      version = "~> 6.50"
+      version = "~> 8.8"
     }
     # For google_project_service_identity alone.
     google-beta = {
       source  = "hashicorp/google-beta"
-      version = "~> 6.50"
+      version = "~> 8.8"
+    }
+    time = {
+      source  = "hashicorp/time"
+      version = "~> 0.13"
     }
   }
 }

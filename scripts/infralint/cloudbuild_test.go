@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/api/cloudbuild/v1"
@@ -23,7 +24,10 @@ var builtIn = []string{"PROJECT_ID"}
 var (
 	substitution = regexp.MustCompile(`\$\{?([A-Z_][A-Z0-9_]*)\}?`)
 	scriptCall   = regexp.MustCompile(`(?:go run \./)?(scripts/[a-z]+)`)
-	flag         = regexp.MustCompile(`(?:^| )(--[a-z-]+)`)
+	// secretVersion finds the name of a secret that a build is given.
+	secretVersion = regexp.MustCompile(`/secrets/([a-z-]+)/versions/`)
+	ownTime       = regexp.MustCompile(`timeout ([0-9]+) `)
+	flag          = regexp.MustCompile(`(?:^| )(--[a-z-]+)`)
 )
 
 func TestCloudBuild(t *testing.T) {
@@ -50,6 +54,11 @@ func TestCloudBuildPlanted(t *testing.T) {
 		{"a flag that there isn't", "--settle", "--finish", "scripts/release doesn't take --finish"},
 		{"a flag of a program that there isn't", "--account=", "--user=", "scripts/smoke doesn't take --user"},
 		{"a secret that isn't there", "env: SIGN_IN_API_KEY", "env: API_KEY", "SIGN_IN_API_KEY is no secret"},
+		{"a step without a time", "    timeout: 300s\n", "", "step infra: has no time"},
+		{"less time than the steps take", "timeout: 9000s", "timeout: 3600s", "the steps may take 2h25m0s, and the build 1h0m0s"},
+		{"a test that is ended from outside", "timeout 400 go", "go", "step smoke: may fail, and doesn't end by itself"},
+		{"a test that is longer than its step", "timeout 400 go", "timeout 700 go", "step smoke: ends by itself after 11m40s"},
+		{"a test that nobody looks after", "    timeout: 1200s", "    timeout: 1200s\n    allowFailure: true", "step deploy: may fail, and the next one doesn't look after it"},
 		{"traffic before the smoke test", "- id: smoke", "- id: smoked", "steps"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -95,8 +104,38 @@ func checkCloudBuild(t *testing.T, text string) []string {
 			}
 		}
 	}
-	if want := strings.Fields("check test build deploy smoke migrate prove settle"); !slices.Equal(ids, want) {
+	if want := strings.Fields("infra check test build deploy smoke migrate prove settle"); !slices.Equal(ids, want) {
 		found = append(found, fmt.Sprintf("got the steps %q, want %q", ids, want))
+	}
+	return append(found, checkTimeouts(build)...)
+}
+
+// Each step has its time, and all of them together fit into the build's, which would else end without a roll back. What
+// may fail ends by itself before its time is up, and is looked after by the next step.
+func checkTimeouts(build cloudbuild.Build) []string {
+	var found []string
+	var all time.Duration
+	for i, step := range build.Steps {
+		limit, err := time.ParseDuration(step.Timeout)
+		if err != nil {
+			found = append(found, fmt.Sprintf("step %s: has no time: %v", step.Id, err))
+		}
+		all += limit
+		if !step.AllowFailure {
+			continue
+		}
+		own := ownTime.FindStringSubmatch(strings.Join(step.Args, " "))
+		if own == nil {
+			found = append(found, fmt.Sprintf("step %s: may fail, and doesn't end by itself", step.Id))
+		} else if seconds, err := time.ParseDuration(own[1] + "s"); err != nil || seconds >= limit {
+			found = append(found, fmt.Sprintf("step %s: ends by itself after %v, which is not before %v", step.Id, seconds, limit))
+		}
+		if i+1 == len(build.Steps) || !strings.Contains(strings.Join(build.Steps[i+1].Args, " "), "scripts/release") {
+			found = append(found, fmt.Sprintf("step %s: may fail, and the next one doesn't look after it", step.Id))
+		}
+	}
+	if limit, err := time.ParseDuration(build.Timeout); err != nil || limit < all {
+		found = append(found, fmt.Sprintf("the steps may take %v, and the build %v", all, limit))
 	}
 	return found
 }

@@ -23,8 +23,22 @@ type source struct {
 	*ast.File
 }
 
+// parsed are files by their path and text: a planted mistake changes one of them, and the others are read once.
+var parsed = map[[2]string]*ast.File{}
+
+func parse(p, text string) (*ast.File, error) {
+	if f, ok := parsed[[2]string{p, text}]; ok {
+		return f, nil
+	}
+	f, err := parser.ParseFile(token.NewFileSet(), p, text, parser.ParseComments|parser.SkipObjectResolution)
+	if err == nil {
+		parsed[[2]string{p, text}] = f
+	}
+	return f, err
+}
+
 func loadCode(root fs.FS) (code, error) {
-	c, set := code{}, token.NewFileSet()
+	c := code{}
 	for _, top := range []string{"functions", "shared"} {
 		err := fs.WalkDir(root, top, func(p string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || path.Ext(p) != ".go" || strings.HasSuffix(p, "_test.go") {
@@ -34,7 +48,7 @@ func loadCode(root fs.FS) (code, error) {
 			if err != nil {
 				return err
 			}
-			f, err := parser.ParseFile(set, p, text, parser.ParseComments|parser.SkipObjectResolution)
+			f, err := parse(p, string(text))
 			if err != nil {
 				return err
 			}

@@ -15,6 +15,8 @@ type system struct {
 	code    code
 	runbook string
 	values  string // terraform.tfvars.example
+	build   string // cloudbuild.yaml
+	deploy  string // scripts/deploy
 }
 
 func load(root fs.FS) (system, error) {
@@ -26,13 +28,17 @@ func load(root fs.FS) (system, error) {
 	if s.code, err = loadCode(root); err != nil {
 		return s, err
 	}
-	runbook, err := fs.ReadFile(root, "infra/README.md")
-	if err != nil {
-		return s, err
+	for path, text := range map[string]*string{
+		"infra/README.md": &s.runbook, "infra/terraform.tfvars.example": &s.values,
+		"cloudbuild.yaml": &s.build, "scripts/deploy": &s.deploy,
+	} {
+		read, err := fs.ReadFile(root, path)
+		if err != nil {
+			return s, err
+		}
+		*text = string(read)
 	}
-	values, err := fs.ReadFile(root, "infra/terraform.tfvars.example")
-	s.runbook, s.values = string(runbook), string(values)
-	return s, err
+	return s, nil
 }
 
 // A rule says what is wrong.
@@ -59,7 +65,10 @@ var rules = []rule{
 	{"runbook", checkRunbook},
 	{"metrics", checkMetrics},
 	{"queries", checkQueries},
-	{"releases", checkReleases},
+	{"objectives", checkObjectives},
+	{"new metrics", checkNewMetrics},
+	{"redis", checkRedis},
+	{"permissions", checkPermissions},
 }
 
 func TestRepository(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 // targets says which attribute of a grant names what it is on. On the whole project there is one role at most.
@@ -22,13 +24,23 @@ var targets = map[string]struct{ attribute, kind string }{
 	},
 }
 
-// A function's account may do what its code does, and nothing else; and those who call it may call it.
+// grants are sentences such as "roles/run.invoker for allUsers on google_cloud_run_v2_service.listen".
+type grants map[string]bool
+
+func (g grants) add(role, member, on string) {
+	g[fmt.Sprintf("%s for %s on %s", role, member, on)] = true
+}
+
+// Everybody may do what their part is, and nothing else: the accounts of functions what their code does, those who call
+// them to call them, Pub/Sub and the other agents of Google's what they do by themselves, and the build what its steps do.
 func checkGrants(s system) []string {
 	var found []string
-	want, got := map[string]bool{}, map[string]bool{}
+	want, got := grants{}, grants{}
 	for _, function := range s.code.functions() {
-		maps.Copy(want, s.wantedGrants(function))
+		maps.Copy(want, s.functionGrants(function))
 	}
+	maps.Copy(want, s.agentGrants())
+	maps.Copy(want, s.buildGrants())
 	for _, b := range s.module.blocks {
 		if b.Type != "resource" || !strings.Contains(b.Labels[0], "_iam_") {
 			continue
@@ -38,36 +50,31 @@ func checkGrants(s system) []string {
 			found = append(found, fmt.Sprintf("%s: there is no rule for a %s", b, b.Labels[0]))
 			continue
 		}
-		member := strings.TrimSuffix(b.value("member"), ".member")
-		who := resource(member, "google_service_account")
-		called := target.kind == serviceType
-		if !called && !slices.Contains(s.code.functions(), who) {
-			continue // of nobody's who runs our code
+		for _, one := range s.module.instances(b) {
+			on := "the project"
+			if target.kind != "" {
+				on = target.kind + "." + resource(one.value(target.attribute), target.kind)
+			}
+			got.add(one.value("role"), strings.TrimSuffix(one.value("member"), ".member"), on)
 		}
-		on := "the project"
-		if target.kind != "" {
-			on = target.kind + "." + resource(b.value(target.attribute), target.kind)
-		}
-		got[fmt.Sprintf("%s for %s on %s", b.value("role"), member, on)] = true
 	}
 	return append(found, differ("the grant", want, got)...)
 }
 
-func (s system) wantedGrants(function string) map[string]bool {
-	want := map[string]bool{}
+func (s system) functionGrants(function string) grants {
+	want := grants{}
 	self, service := "google_service_account."+function, serviceType+"."+function
-	grant := func(role, member, on string) { want[fmt.Sprintf("%s for %s on %s", role, member, on)] = true }
 	main := s.code.main(function)
 	if main.imports("shared/store") {
-		grant("roles/datastore.user", self, "the project")
+		want.add("roles/datastore.user", self, "the project")
 	}
 	if main.imports("shared/telemetry") {
-		grant("roles/telemetry.tracesWriter", self, "the project")
-		grant("roles/telemetry.metricsWriter", self, "the project")
+		want.add("roles/telemetry.tracesWriter", self, "the project")
+		want.add("roles/telemetry.metricsWriter", self, "the project")
 	}
 	if main.imports("shared/publisher") {
 		for _, topic := range s.code.published(function) {
-			grant("roles/pubsub.publisher", self, "google_pubsub_topic."+strings.ReplaceAll(topic, "-", "_"))
+			want.add("roles/pubsub.publisher", self, "google_pubsub_topic."+strings.ReplaceAll(topic, "-", "_"))
 		}
 	}
 	settings, err := s.code.settings("functions/"+function, "config")
@@ -76,16 +83,128 @@ func (s system) wantedGrants(function string) map[string]bool {
 	}
 	for _, setting := range settings {
 		if secret.MatchString(setting.name) {
-			grant("roles/secretmanager.secretAccessor", self, "google_secret_manager_secret."+strings.ToLower(setting.name))
+			want.add("roles/secretmanager.secretAccessor", self, "google_secret_manager_secret."+strings.ToLower(setting.name))
 		}
 	}
 	switch {
 	case slices.ContainsFunc(settings, func(s setting) bool { return s.name == "TOKEN_ISSUER" }):
-		grant("roles/run.invoker", "allUsers", service) // it verifies users itself
+		want.add("roles/run.invoker", "allUsers", service) // it verifies users itself
 	case len(s.code.handled(function)) > 0:
-		grant("roles/run.invoker", "google_service_account.push", service)
+		want.add("roles/run.invoker", "google_service_account.push", service)
 	default:
-		grant("roles/run.invoker", "google_service_account.scheduler", service)
+		want.add("roles/run.invoker", "google_service_account.scheduler", service)
 	}
 	return want
+}
+
+func agent(service string) string {
+	return fmt.Sprintf("google_project_service_identity.agents[%q]", service)
+}
+
+// keyed says whose agent uses the key that a resource names.
+var keyed = map[string]string{
+	"google_firestore_database":    "firestore",
+	"google_pubsub_topic":          "pubsub",
+	"google_redis_instance":        "redis",
+	"google_secret_manager_secret": "secretmanager",
+}
+
+// agentGrants are those of Google's own accounts. Pub/Sub takes what nobody took from its subscription, publishes it as a
+// dead letter, and makes the tokens that it calls with. What is encrypted with a key of ours is so by its service.
+// https://cloud.google.com/pubsub/docs/handling-failures#grant_forwarding_permissions
+// https://cloud.google.com/pubsub/docs/authenticate-push-subscriptions#configure_for_push_authentication
+func (s system) agentGrants() grants {
+	want := grants{}
+	for _, b := range s.module.of("google_pubsub_subscription") {
+		topic := resource(b.at("dead_letter_policy.dead_letter_topic"), "google_pubsub_topic")
+		if topic != "" {
+			want.add("roles/pubsub.subscriber", agent("pubsub"), b.address())
+			want.add("roles/pubsub.publisher", agent("pubsub"), "google_pubsub_topic."+topic)
+		}
+		account := resource(b.at("push_config.oidc_token.service_account_email"), "google_service_account")
+		if account != "" {
+			want.add("roles/iam.serviceAccountTokenCreator", agent("pubsub"), "google_service_account."+account)
+		}
+	}
+	for _, b := range s.module.blocks {
+		names := map[string]bool{}
+		references(b.Block, names)
+		for name := range names {
+			if strings.HasPrefix(name, "google_kms_crypto_key.") && b.Type == "resource" && !strings.Contains(b.Labels[0], "_iam_") {
+				want.add("roles/cloudkms.cryptoKeyEncrypterDecrypter", agent(keyed[b.Labels[0]]), name)
+			}
+		}
+	}
+	return want
+}
+
+// buildGrants are those of the account that cloudbuild.yaml runs as, by what its steps do.
+func (s system) buildGrants() grants {
+	const build = "google_service_account.build"
+	want := grants{}
+	for _, step := range []struct{ does, role, on string }{
+		{"gs://", "roles/storage.objectViewer", "google_storage_bucket.source"}, // scripts/deploy uploads what is built
+		{"CLOUD_LOGGING_ONLY", "roles/logging.logWriter", "the project"},
+		{"scripts/images", "roles/artifactregistry.writer", "google_artifact_registry_repository.images"},
+		{"scripts/release", "roles/run.developer", "the project"},
+		{"scripts/smoke --account", "roles/iam.serviceAccountTokenCreator", build}, // it signs as itself
+	} {
+		if strings.Contains(s.build+s.deploy, step.does) {
+			want.add(step.role, build, step.on)
+		}
+	}
+	for _, match := range secretVersion.FindAllStringSubmatch(s.build, -1) {
+		want.add("roles/secretmanager.secretAccessor", build, "google_secret_manager_secret."+strings.ReplaceAll(match[1], "-", "_"))
+	}
+	for _, function := range s.code.functions() { // to deploy a service is to act as its account
+		want.add("roles/iam.serviceAccountUser", build, "google_service_account."+function)
+	}
+	return want
+}
+
+// An instance is one of the resources that a block stands for, by its for_each.
+type instance struct {
+	block
+	key, each string
+}
+
+// value is an attribute with what each.key and each.value are.
+func (i instance) value(name string) string {
+	switch value := i.block.value(name); {
+	case value == "each.key":
+		return i.key
+	case value == "each.value", strings.HasPrefix(value, "each.value."):
+		return i.each + strings.TrimPrefix(value, "each.value")
+	default:
+		return value
+	}
+}
+
+// instances are what a block stands for: for_each is a set of strings, an object, or a resource that has one of these.
+func (m module) instances(b block) []instance {
+	each, ok := b.Body.Attributes["for_each"]
+	if !ok {
+		return []instance{{block: b}}
+	}
+	var all []instance
+	switch e := each.Expr.(type) {
+	case *hclsyntax.FunctionCallExpr: // toset([…])
+		for _, item := range e.Args[0].(*hclsyntax.TupleConsExpr).Exprs {
+			all = append(all, instance{b, b.text(item), b.text(item)})
+		}
+	case *hclsyntax.ObjectConsExpr:
+		for _, item := range e.Items {
+			all = append(all, instance{b, b.text(item.KeyExpr), b.text(item.ValueExpr)})
+		}
+	case *hclsyntax.ScopeTraversalExpr:
+		kind, name, _ := strings.Cut(b.text(e), ".")
+		other, ok := m.find(kind, name)
+		if !ok {
+			break
+		}
+		for _, one := range m.instances(other) {
+			all = append(all, instance{b, one.key, fmt.Sprintf("%s[%q]", other.address(), one.key)})
+		}
+	}
+	return all
 }

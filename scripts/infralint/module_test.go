@@ -65,6 +65,16 @@ func (m module) find(kind, name string) (block, bool) {
 	return all[i], true
 }
 
+// local gives a local value as it is written; empty where there is none.
+func (m module) local(name string) string {
+	for _, b := range m.blocks {
+		if _, ok := b.Body.Attributes[name]; ok && b.Type == "locals" {
+			return b.value(name)
+		}
+	}
+	return ""
+}
+
 // name is the last label of a block.
 func (b block) name() string {
 	if len(b.Labels) == 0 {

@@ -28,16 +28,40 @@ var planted = []struct{ name, rule, file, old, new, want string }{
 	{"a service without a function", "services", "infra/usage.tf", `"google_cloud_run_v2_service" "usage"`, `"google_cloud_run_v2_service" "extra"`, "infra/ has the service extra"},
 	{"a service of another's account", "services", "infra/usage.tf", "google_service_account.usage.email", "google_service_account.sweep.email", `runs as "sweep"`},
 	{"another number of sessions", "capacity", "infra/listen.tf", "max_instance_request_concurrency = local.listen_sessions", "max_instance_request_concurrency = 80", "is sent 80"},
+	{"more sessions than the CPU is for", "capacity", "infra/listen.tf", "listen_sessions = 300", "listen_sessions = 400", "400 sessions take 1.32 cores"},
+	{"less CPU than the sessions need", "capacity", "infra/listen.tf", `cpu    = "2"`, `cpu    = "1"`, "over 60 % of 1"},
+	{"more sessions than the memory is for", "capacity", "infra/listen.tf", "listen_sessions = 300", "listen_sessions = 500", "over 1 GiB"},
 	{"CPU between requests", "capacity", "infra/listen.tf", "cpu_idle          = false", "cpu_idle          = true", "cpu_idle"},
 	{
-		"a new type of event", "topics", "shared/event/event.go", `UsageRecorded         = "usage.recorded.v1"`,
-		"UsageRecorded = \"usage.recorded.v1\"\n\tAudioStored = \"audio.stored.v1\"", "the code needs the topic audio-stored",
+		"a type of event that nobody tells", "topics", "shared/event/event.go", `UsageRecorded         = "usage.recorded.v1"`,
+		"UsageRecorded = \"usage.recorded.v1\"\n\tAudioStored = \"audio.stored.v1\"", "audio-stored: published by a function false",
 	},
+	{"an event that nobody takes any more", "topics", "functions/usage/main.go", "event.UsageRecorded:", "event.ConversationEnded:", "usage-recorded: published by a function true, taken by one false"},
+	{"an event under another name", "topics", "shared/event/event.go", `"usage.recorded.v1"`, `"usage.counted.v1"`, "the code needs the topic usage-counted"},
 	{"a topic of another name", "topics", "infra/pubsub.tf", `"usage-recorded"`, `"usage-recorded-v1"`, "infra/ has the topic usage-recorded-v1"},
 	{"an event taken by another function", "subscriptions", "functions/usage/main.go", "event.UsageRecorded:", "event.TranscriptAppended:", "transcript-appended-usage"},
 	{"a subscription of another topic", "subscriptions", "infra/usage.tf", "google_pubsub_topic.usage_recorded.id", "google_pubsub_topic.dead_letter.id", "usage-recorded-usage of usage-recorded"},
 	{"fewer deliveries", "subscriptions", "infra/finalize.tf", "max_delivery_attempts = 20", "max_delivery_attempts = 5", "max_delivery_attempts"},
-	{"Pub/Sub may not move dead letters", "subscriptions", "infra/finalize.tf", "roles/pubsub.subscriber", "roles/pubsub.viewer", "may not take from it"},
+	{
+		"Pub/Sub may not take what failed", "grants", "infra/finalize.tf", "roles/pubsub.subscriber", "roles/pubsub.viewer",
+		`needs the grant roles/pubsub.subscriber for google_project_service_identity.agents["pubsub"] on google_pubsub_subscription.conversation_ended_finalize`,
+	},
+	{
+		"Pub/Sub may not publish dead letters", "grants", "infra/pubsub.tf", "google_pubsub_topic.dead_letter.id\n  role", "google_pubsub_topic.usage_recorded.id\n  role",
+		`needs the grant roles/pubsub.publisher for google_project_service_identity.agents["pubsub"] on google_pubsub_topic.dead_letter`,
+	},
+	{
+		"Pub/Sub makes tokens of another", "grants", "infra/pubsub.tf", "google_service_account.push.name", "google_service_account.scheduler.name",
+		`needs the grant roles/iam.serviceAccountTokenCreator for google_project_service_identity.agents["pubsub"] on google_service_account.push`,
+	},
+	{
+		"an agent that may not use the key", "grants", "infra/project.tf", `"pubsub", "redis", "secretmanager"]`, `"pubsub", "secretmanager"]`,
+		`needs the grant roles/cloudkms.cryptoKeyEncrypterDecrypter for google_project_service_identity.agents["redis"] on google_kms_crypto_key.data`,
+	},
+	{"a build that may not push", "grants", "infra/build.tf", "roles/artifactregistry.writer", "roles/artifactregistry.reader", "needs the grant roles/artifactregistry.writer for google_service_account.build on google_artifact_registry_repository.images"},
+	{"a build that may do more", "grants", "infra/build.tf", `"roles/run.developer"`, `"roles/run.developer", "roles/editor"`, "infra/ has the grant roles/editor for google_service_account.build on the project"},
+	{"a build that may not sign", "grants", "infra/signin.tf", "google_service_account.build.name", "google_service_account.listen.name", "needs the grant roles/iam.serviceAccountTokenCreator for google_service_account.build on google_service_account.build"},
+	{"a secret that the build may not have", "grants", "cloudbuild.yaml", "secrets/sign-in-api-key/", "secrets/deepgram-api-key/", "needs the grant roles/secretmanager.secretAccessor for google_service_account.build on google_secret_manager_secret.deepgram_api_key"},
 	{"a token for another", "pushes", "infra/usage.tf", `audience              = "earshot-usage"`, `audience              = "earshot-sweep"`, `calls for "earshot-sweep"`},
 	{"a token of another", "pushes", "infra/sweep.tf", "service_account_email = google_service_account.scheduler.email", "service_account_email = google_service_account.push.email", "doesn't let in"},
 	{
@@ -63,9 +87,29 @@ var planted = []struct{ name, rule, file, old, new, want string }{
 	{"a metric that means another thing", "metrics", "shared/lock/signals.go", `"Calls for a lock"`, `"Locks"`, "what the code says of it: Locks"},
 	{"an attribute that is not listed", "metrics", "shared/lock/signals.go", `measure.By("outcome", "busy")`, `measure.By("result", "busy")`, "the attribute, in shared/lock result"},
 	{"an instrument made by hand", "metrics", "shared/lock/signals.go", "measure.Observed(meter,", "meter.Int64ObservableCounter(", "by Int64ObservableCounter"},
+	{"an alert without an objective", "objectives", "infra/alerts.tf", `user_labels           = { objective = "lag" }`, "", "watches over no objective"},
+	{"an alert on another objective", "objectives", "infra/alerts.tf", `objective = "words_kept"`, `objective = "lag"`, "words_kept: Words were lost, over which no alert watches"},
+	{"an objective that nobody watches", "objectives", "infra/README.md", "| `lag` |", "| `delay` |", "delay: Words come late, over which no alert watches"},
+	{"an alert that doesn't wait for its metric", "new metrics", "infra/alerts.tf", "time_sleep.metrics.triggers.sweep_done", "google_logging_metric.sweep_done.name", "doesn't wait for google_logging_metric.sweep_done"},
+	{"a metric that is not waited for", "new metrics", "infra/metrics.tf", "sweep_done       = google_logging_metric.sweep_done.name", "", "sweep_done: nobody waits until it is known"},
+	{"an alert that asks whether its metric exists", "new metrics", "infra/alerts.tf", "disable_metric_validation = true", "disable_metric_validation = false", "asks whether what it watches exists"},
+	{"an alert on a metric that isn't known yet", "new metrics", "infra/alerts.tf", "redis.googleapis.com/stats/memory/usage_ratio", "prometheus.googleapis.com/earshot.cache.bytes/counter", "what services send is asked for by PromQL"},
 	{"an alert on what nobody measures", "queries", "infra/alerts.tf", "earshot.sweep.oldest", "earshot.sweep.eldest", "asks for earshot.sweep.eldest"},
 	{"a histogram that is asked for as a whole", "queries", "infra/alerts.tf", "earshot.lag.word_to_durable_bucket", "earshot.lag.word_to_durable", "asks for earshot.lag.word_to_durable"},
-	{"a service that can't be released", "releases", "infra/build.tf", "usage         = google_service_account.usage.name", "", "may not act as usage"},
+	{"a service that can't be released", "grants", "infra/build.tf", "usage         = google_service_account.usage.name", "", "needs the grant roles/iam.serviceAccountUser for google_service_account.build on google_service_account.usage"},
+	{"a resource whose permissions nobody asks for", "permissions", "scripts/deploy", "google_redis_instance redis.instances.create redis.instances.delete\n", "", "doesn't know the permissions for a google_redis_instance"},
+	{"a resource of a new type", "permissions", "infra/redis.tf", `"google_redis_instance"`, `"google_memorystore_instance"`, "doesn't know the permissions for a google_memorystore_instance"},
+	{"permissions for what there isn't", "permissions", "scripts/deploy", "time_sleep - -", "time_sleep - -\ngoogle_sql_database cloudsql.databases.create cloudsql.databases.delete", "has permissions for a google_sql_database"},
+	{"what is destroyed without a permission", "permissions", "scripts/deploy", "pubsub.topics.create pubsub.topics.delete", "pubsub.topics.create -", "google_pubsub_topic needs no permission"},
+	{"a grant without its permission", "permissions", "scripts/deploy", "pubsub.topics.setIamPolicy pubsub.topics.setIamPolicy", "pubsub.topics.update pubsub.topics.setIamPolicy", "pubsub.topics.update doesn't make one"},
+	{"Redis without a password", "redis", "infra/redis.tf", "auth_enabled            = true", "auth_enabled            = false", `auth_enabled: got "false"`},
+	{"Redis without TLS", "redis", "infra/redis.tf", `"SERVER_AUTHENTICATION"`, `"DISABLED"`, `transit_encryption_mode: got "DISABLED"`},
+	{"an address of Redis without TLS", "redis", "infra/secrets.tf", "rediss://", "redis://", "the address of Redis has no"},
+	{"an address of Redis without the password", "redis", "infra/secrets.tf", "google_redis_instance.earshot.auth_string", `""`, "has no google_redis_instance.earshot.auth_string"},
+	{"certificates of another", "redis", "infra/redis.tf", "google_redis_instance.earshot.server_ca_certs[*].cert", "[]", "isn't its certificates"},
+	{"a service that trusts any Redis", "redis", "infra/usage.tf", `"REDIS_CA"`, `"REDIS_CERTIFICATE"`, "usage: asks Redis without REDIS_CA"},
+	{"a service with another's secret for Redis", "redis", "infra/usage.tf", "google_secret_manager_secret.redis_url.secret_id", "google_secret_manager_secret.sign_in_api_key.secret_id", `from the secret "sign_in_api_key"`},
+	{"a service that can't reach Redis", "redis", "infra/usage.tf", "google_compute_subnetwork.services.id", "google_compute_subnetwork.other.id", "isn't on its network"},
 	{"a file that isn't formatted", "format", "infra/usage.tf", "  name ", "   name ", "is not formatted"},
 	{"a reference to nothing", "references", "infra/usage.tf", "var.region", "var.reigon", "var.reigon is used"},
 	{"a variable that nobody uses", "references", "infra/redis.tf", "var.redis_memory_gb", "1", "var.redis_memory_gb is declared"},
@@ -144,6 +188,13 @@ func checkout(t *testing.T) fstest.MapFS {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+	for _, p := range []string{"cloudbuild.yaml", "scripts/deploy"} {
+		data, err := fs.ReadFile(root, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tree[p] = &fstest.MapFile{Data: data}
 	}
 	return tree
 }

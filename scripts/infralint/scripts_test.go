@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -90,7 +91,7 @@ func (s sandbox) calls(t *testing.T) []string {
 	var changing []string
 	for call := range strings.Lines(string(text)) {
 		asking := false
-		for _, word := range []string{" describe ", " list ", "print-access-token", "testIamPermissions"} {
+		for _, word := range []string{" describe ", " list ", "print-access-token", "testIamPermissions", " state ", "https://identitytoolkit"} {
 			asking = asking || strings.Contains(call, word)
 		}
 		if !asking {
@@ -113,26 +114,43 @@ func begin(calls, want []string) bool {
 	return true
 }
 
-// A project where all that has to be there is.
+// ask is how each question to an API of Google's begins.
+const ask = "curl --silent --show-error --fail --header @- --header Content-Type: application/json https://"
+
+// A project where all that has to be there is, and nothing is left of an earlier setup.
 var ready = []string{
 	"gcloud auth list|0|me@example.com\\n",
 	"gcloud billing|0|True\\n",
-	"curl|0|" + allPermissions(),
+	"gcloud services list|0|" + allOf("../../infra/project.tf", `"([a-z]+)"`, "%s.googleapis.com\\n"),
+	"gcloud kms|1|",
+	ask + "identitytoolkit|22|",
+	ask + "cloudresourcemanager|0|" + allOf("../deploy", `\b([a-z]+\.[a-zA-Z]+\.[a-zA-Z]+)\b`, `"%s",`),
 }
 
-func allPermissions() string {
-	text, err := os.ReadFile("../deploy")
+// allOf gives all that a file has of something, each in a form.
+func allOf(file, something, form string) string {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return err.Error()
 	}
-	_, list, _ := strings.Cut(string(text), "permissions=(")
-	list, _, _ = strings.Cut(list, ")")
-	return `{"permissions":["` + strings.Join(strings.Fields(list), `","`) + `"]}`
+	var all strings.Builder
+	for _, match := range regexp.MustCompile(something).FindAllStringSubmatch(string(text), -1) {
+		fmt.Fprintf(&all, form, match[1])
+	}
+	return all.String()
 }
 
+// What is there before a first deployment, which is nothing, and after it.
+var (
+	absent = []string{
+		"gcloud run services describe|1|", "gcloud secrets versions list|0|", "gcloud storage buckets describe|1|",
+		"gcloud services list|0|run.googleapis.com\\n", "gcloud artifacts docker images describe|1|",
+	}
+	present = []string{"gcloud secrets versions list|0|1\\n"}
+)
+
 func TestDeploy(t *testing.T) {
-	absent := []string{"gcloud run services describe|1|", "gcloud secrets versions list|0|", "gcloud storage buckets describe|1|"}
-	present := []string{"gcloud secrets versions list|0|1\\n"}
+	unguarded := "-chdir=infra state show"
 	for _, tt := range []struct {
 		name    string
 		answers []string
@@ -148,21 +166,64 @@ func TestDeploy(t *testing.T) {
 			"gcloud secrets versions add deepgram-api-key --project=p1 --data-file=-",
 			"images --repository=r1-docker.pkg.dev/p1/earshot --version=",
 			"tofu -chdir=infra apply -var=release=",
-			"tofu -chdir=infra output",
+			"tofu -chdir=infra output -raw next_steps",
 		}},
 		{"again", present, []string{"--yes"}, []string{
-			"gcloud services enable", "tofu -chdir=infra init", "tofu -chdir=infra apply -var=release=",
+			"tofu -chdir=infra init", "tofu -chdir=infra apply -var=release=", "tofu -chdir=infra output -raw next_steps",
+		}},
+		{"after the first time stopped halfway", append([]string{
+			"gcloud run services describe sweep|1|", "gcloud artifacts docker images describe r1-docker.pkg.dev/p1/earshot/usage|1|",
+		}, present...), []string{"--yes"}, []string{
+			"tofu -chdir=infra init", "tofu -chdir=infra apply -var=release=",
+			"images --repository=r1-docker.pkg.dev/p1/earshot --version=",
+			"tofu -chdir=infra apply -var=release=", "tofu -chdir=infra output",
+		}},
+		{"after all was destroyed", append([]string{
+			"gcloud kms keys describe data --keyring=earshot --location=r1 --project=p1 --format|0|DESTROY_SCHEDULED\\n",
+			"gcloud kms|0|", ask + "identitytoolkit|0|{}", "gcloud storage buckets describe|0|",
+		}, absent...), []string{"--yes"}, []string{
+			"gcloud services enable", "tofu -chdir=infra init",
+			"tofu -chdir=infra import -input=false -var=release=",
+			"tofu -chdir=infra import -input=false -var=release=",
+			"gcloud kms keys versions create --key=data --keyring=earshot --location=r1 --project=p1 --primary",
+			"tofu -chdir=infra import -input=false -var=release=",
+			"tofu -chdir=infra apply -var=release=", "gcloud secrets versions add", "images ",
+			"tofu -chdir=infra apply -var=release=", "tofu -chdir=infra output",
+		}},
+		{"again, with what can't be deleted in the state", append([]string{
+			"gcloud kms keys describe data --keyring=earshot --location=r1 --project=p1 --format|0|ENABLED\\n",
+			"gcloud kms|0|", ask + "identitytoolkit|0|{}",
+			"tofu -chdir=infra state list|0|google_kms_crypto_key.data\\ngoogle_kms_key_ring.earshot\\ngoogle_identity_platform_config.default[0]\\n",
+		}, present...), []string{"--yes"}, []string{
+			"tofu -chdir=infra init", "tofu -chdir=infra apply -var=release=", "tofu -chdir=infra output",
 		}},
 		{"release", present, []string{"--release"}, []string{
-			"gcloud builds submit --project=p1 --region=r1 --config=cloudbuild.yaml",
+			"gcloud builds submit --project=p1 --region=r1 --config=cloudbuild.yaml --gcs-source-staging-dir=gs://p1-earshot-source/source --substitutions=_ACCOUNT=earshot-build@p1.iam.gserviceaccount.com,_ISSUER=,_REGION=r1,_REPOSITORY=r1-docker.pkg.dev/p1/earshot,_VERSION=",
 		}},
-		{"destroy", present, []string{"--destroy", "--yes"}, []string{
-			"tofu -chdir=infra init", "tofu -chdir=infra apply", "tofu -chdir=infra destroy",
+		{"destroy", append([]string{
+			"tofu -chdir=infra state list|0|google_cloud_run_v2_service.usage\\ngoogle_firestore_database.default\\ngoogle_redis_instance.earshot\\n",
+			"tofu " + unguarded + " -no-color google_cloud_run_v2_service.usage|0|    deletion_protection   = true\\n",
+			"tofu " + unguarded + " -no-color google_firestore_database.default|0|    delete_protection_state = \"DELETE_PROTECTION_ENABLED\"\\n",
+		}, present...), []string{"--destroy", "--yes"}, []string{
+			"tofu -chdir=infra init",
+			"tofu -chdir=infra apply -var=release=unknown -auto-approve -var=deletion_protection=false -target=google_cloud_run_v2_service.usage -target=google_firestore_database.default",
+			"tofu -chdir=infra destroy",
+		}},
+		{"destroy, for the second time", append([]string{
+			"tofu -chdir=infra state list|0|google_cloud_run_v2_service.usage\\ngoogle_compute_subnetwork.services\\n",
+			"tofu " + unguarded + " -no-color google_cloud_run_v2_service.usage|0|    deletion_protection   = false\\n",
+		}, present...), []string{"--destroy", "--yes"}, []string{
+			"tofu -chdir=infra init", "tofu -chdir=infra destroy",
 		}},
 		{"destroy, and another name is typed", present, []string{"--destroy"}, nil},
 		{"dry run of the first time", absent, []string{"--dry-run"}, nil},
 		{"dry run of a release", present, []string{"--release", "--dry-run"}, nil},
-		{"dry run of destroying", present, []string{"--destroy", "--dry-run"}, nil},
+		{"dry run of a change", present, []string{"--dry-run"}, []string{
+			"tofu -chdir=infra init", "tofu -chdir=infra plan -input=false -lock=false -var=release=",
+		}},
+		{"dry run of destroying", present, []string{"--destroy", "--dry-run"}, []string{
+			"tofu -chdir=infra init", "tofu -chdir=infra plan -input=false -lock=false -var=release=unknown -destroy",
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSandbox(t, append(tt.answers, ready...)...)
@@ -187,9 +248,29 @@ func TestDeploy(t *testing.T) {
 func TestDestroy(t *testing.T) {
 	s := newSandbox(t, ready...)
 	s.says = "p1"
-	want := []string{"tofu -chdir=infra init", "tofu -chdir=infra apply", "tofu -chdir=infra destroy"}
+	want := []string{"tofu -chdir=infra init", "tofu -chdir=infra destroy"}
 	if output, ok := s.run(t, "scripts/deploy", "--destroy"); !ok || !begin(s.calls(t), want) {
 		t.Errorf("got success %v and the calls %q:\n%s", ok, s.calls(t), output)
+	}
+}
+
+// A subnet that is still held stops the first run, which says what to do, and that not all is gone.
+func TestDestroyTakesTwoRuns(t *testing.T) {
+	s := newSandbox(t, append([]string{"tofu -chdir=infra destroy|1|"}, ready...)...)
+	output, ok := s.run(t, "scripts/deploy", "--destroy", "--yes")
+	if ok || !strings.Contains(output, "hour or two") || !strings.Contains(output, "scripts/deploy --destroy --yes") || strings.Contains(output, "all is gone but") {
+		t.Errorf("got success %v:\n%s", ok, output)
+	}
+}
+
+// What to do next is said of what is there, also where Terraform stops halfway; and that it has.
+func TestDeployStopsHalfway(t *testing.T) {
+	s := newSandbox(t, slices.Concat([]string{
+		"tofu -chdir=infra apply|1|", "tofu -chdir=infra output|0|Point your apps there\\n",
+	}, present, ready)...)
+	output, ok := s.run(t, "scripts/deploy", "--yes")
+	if ok || !strings.Contains(output, "Point your apps there") || !strings.Contains(output, "run scripts/deploy again") {
+		t.Errorf("got success %v:\n%s", ok, output)
 	}
 }
 
@@ -218,10 +299,14 @@ func TestDeployFindsWhatIsMissing(t *testing.T) {
 		{"nobody is signed in", "gcloud auth list|0|", "", nil, []string{"gcloud auth login"}},
 		{"no credentials", "gcloud auth application-default|1|", "", nil, []string{"application-default login"}},
 		{"no project and no billing", "gcloud projects describe|1|\ngcloud billing|0|False\\n", "", nil, []string{"the project p1", "billing"}},
-		{"no permissions", "curl|0|{}", "", nil, []string{"the permission run.services.create", "the permission iam.serviceAccounts.create"}},
-		{"no answer of permissions", "curl|22|", "", nil, []string{"an answer of which permissions"}},
-		{"no service to release", "gcloud run services describe|1|", "", []string{"--release"}, []string{"a first deployment"}},
-		{"no permission to destroy", "curl|0|{}", "", []string{"--destroy", "--yes"}, []string{"the permission"}},
+		{"no permissions", ask + "cloudresourcemanager|0|{}", "", nil, []string{"the permission run.services.create", "the permission redis.instances.create"}},
+		{"no answer of permissions", ask + "cloudresourcemanager|22|", "", nil, []string{"an answer of which permissions"}},
+		{"APIs that may not be turned on", "gcloud services list|0|run.googleapis.com\\n\n" + ask + "cloudresourcemanager|0|{}", "", nil, []string{"the permission serviceusage.services.enable"}},
+		{"no answer of APIs", "gcloud services list|1|", "", nil, []string{"serviceusage.services.list"}},
+		{"no service to release", "gcloud run services describe usage|1|", "", []string{"--release"}, []string{"a deployment of every service"}},
+		{"an API to release with", "gcloud services list|0|run.googleapis.com\\n", "", []string{"--release"}, []string{"cloudbuild.googleapis.com"}},
+		{"no permission to destroy", ask + "cloudresourcemanager|0|{}", "", []string{"--destroy", "--yes"}, []string{"the permission redis.instances.delete", "the permission datastore.databases.update"}},
+		{"nothing to destroy", "gcloud storage buckets describe|1|", "", []string{"--destroy", "--yes"}, []string{"anything to destroy"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSandbox(t, append([]string{tt.answer}, ready...)...)
@@ -238,89 +323,5 @@ func TestDeployFindsWhatIsMissing(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// releaseOrder is that of the traffic: who takes events comes before who makes them.
-var releaseOrder = []string{"integrations", "usage", "finalize", "conversations", "sweep", "listen"}
-
-func serving() string {
-	answers := []string{
-		"gcloud run services describe listen --region=r1 --flatten|0|0,l2,candidate,https://candidate---l\\n100,listen1,,\\n",
-		"gcloud run services describe listen --region=r1 --format|0|https://l\\n",
-	}
-	for _, service := range releaseOrder[:len(releaseOrder)-1] {
-		answers = append(answers, fmt.Sprintf("gcloud run services describe %s --region=r1 --flatten|0|100,%[1]s1,,\\n", service))
-	}
-	return strings.Join(answers, "\n")
-}
-
-// Each function has its place in a release.
-func TestReleaseOrder(t *testing.T) {
-	s, err := load(os.DirFS("../.."))
-	if err != nil {
-		t.Fatal(err)
-	}
-	script, err := os.ReadFile("../release")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if list := "services=(" + strings.Join(releaseOrder, " ") + ")"; !strings.Contains(string(script), list) {
-		t.Errorf("scripts/release doesn't have %s", list)
-	}
-	if got := slices.Sorted(slices.Values(releaseOrder)); !slices.Equal(got, s.code.functions()) {
-		t.Errorf("released are %q, and the functions are %q", got, s.code.functions())
-	}
-}
-
-func TestRelease(t *testing.T) {
-	var deployed, forth, back []string
-	for _, service := range releaseOrder {
-		deployed = append(deployed, fmt.Sprintf("gcloud run deploy %s --region=r1 --image=h/r/%[1]s:v1 --no-traffic --tag=candidate", service))
-		forth = append(forth, fmt.Sprintf("gcloud run services update-traffic %s --region=r1 --to-latest", service))
-		back = append(back, fmt.Sprintf("gcloud run services update-traffic %s --region=r1 --quiet --to-revisions=%[1]s1=100", service))
-	}
-	slices.Reverse(back)
-	for _, tt := range []struct {
-		name, answer, step string
-		proven, fails      bool
-		want               []string
-	}{
-		{"traffic moves", "", "--migrate", false, false, forth},
-		{"traffic moves halfway", "gcloud run services update-traffic listen --region=r1 --to-latest|1|", "--migrate", false, true, slices.Concat(forth, back)},
-		{"it works", "", "--settle", true, false, nil},
-		{"it doesn't", "", "--settle", false, true, back},
-		{"one can't be moved back", "gcloud run services update-traffic usage --region=r1 --quiet|1|", "--settle", false, true, back},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			s := newSandbox(t, tt.answer, serving())
-			if output, ok := s.run(t, "scripts/release", "--deploy", "--region=r1", "--repository=h/r", "--version=v1"); !ok {
-				t.Fatal(output)
-			}
-			for name, want := range map[string]string{"candidate": "https://candidate---l/v4/listen", "live": "https://l/v4/listen"} {
-				if got, err := os.ReadFile(filepath.Join(s.dir, ".release", name)); err != nil || strings.TrimSpace(string(got)) != want {
-					t.Errorf("%s: got %q, %v, want %q", name, got, err, want)
-				}
-			}
-			if tt.proven {
-				s.write(t, ".release/proven", "", 0o600)
-			}
-			output, ok := s.run(t, "scripts/release", tt.step, "--region=r1")
-			if ok == tt.fails {
-				t.Errorf("got success %v:\n%s", ok, output)
-			}
-			if got, want := s.calls(t), slices.Concat(deployed, tt.want); !begin(got, want) {
-				t.Errorf("got the calls\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-			}
-		})
-	}
-}
-
-// A service that isn't there stops a release before anything is deployed.
-func TestReleaseOfNothing(t *testing.T) {
-	s := newSandbox(t, "gcloud run services describe usage|1|", serving())
-	output, ok := s.run(t, "scripts/release", "--deploy", "--region=r1", "--repository=h/r", "--version=v1")
-	if calls := s.calls(t); ok || len(calls) > 0 {
-		t.Errorf("got success %v and the calls %q:\n%s", ok, calls, output)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 )
 
 const serviceType = "google_cloud_run_v2_service"
@@ -88,13 +89,43 @@ func checkSecrets(s system) []string {
 	return found
 }
 
+// What a session of listen takes, as infra/README.md has it from the benchmarks.
+const (
+	frameRate     = 50                  // a second
+	frameCost     = 66e-6               // cores times seconds
+	sessionMemory = 284_000 + 30*32_000 // bytes, with all the audio that is kept for another recogniser
+)
+
+// limits of an instance: cores, and bytes.
+var limits = regexp.MustCompile(`(?s)cpu\s*=\s*"(\d+)".*memory\s*=\s*"(\d+)Gi"`)
+
+// An instance has room for its sessions: CPU up to the share at which Cloud Run starts another one, and memory twice over,
+// since Go collects when there is as much garbage as there is in use.
+func (s system) checkRoom(listen block) []string {
+	sessions, err := strconv.Atoi(s.module.local("listen_sessions"))
+	match := limits.FindStringSubmatch(listen.at("template.containers.resources.limits"))
+	if err != nil || match == nil {
+		return []string{fmt.Sprintf("%s: its sessions or limits can't be read", listen)}
+	}
+	var found []string
+	cores, _ := strconv.Atoi(match[1])  // digits
+	memory, _ := strconv.Atoi(match[2]) // digits
+	if used := float64(sessions*frameRate) * frameCost; used > 0.6*float64(cores) {
+		found = append(found, fmt.Sprintf("%s: %d sessions take %.2f cores, over 60 %% of %d", listen, sessions, used, cores))
+	}
+	if used := 2 * sessions * sessionMemory; used > memory<<30 {
+		found = append(found, fmt.Sprintf("%s: %d sessions may take %d bytes, over %d GiB", listen, sessions, used, memory))
+	}
+	return found
+}
+
 // An instance of listen is sent as many sessions as it takes, and for as long as Cloud Run allows.
 func checkCapacity(s system) []string {
 	b, ok := s.module.find(serviceType, "listen")
 	if !ok {
 		return nil // checkServices tells
 	}
-	var found []string
+	found := s.checkRoom(b)
 	sessions := b.at("template.max_instance_request_concurrency")
 	for _, variable := range b.all("template", "containers", "env") {
 		if variable.value("name") == "MAX_SESSIONS" && variable.value("value") != sessions {
@@ -108,23 +139,6 @@ func checkCapacity(s system) []string {
 	} {
 		if got := b.at(where); got != want {
 			found = append(found, fmt.Sprintf("%s: %s: got %q, want %q", b, where, got, want))
-		}
-	}
-	return found
-}
-
-// Whoever releases may act as each service's account.
-func checkReleases(s system) []string {
-	b, ok := s.module.find("google_service_account_iam_member", "build")
-	if !ok {
-		return []string{"nobody may release"}
-	}
-	names := map[string]bool{}
-	references(b.Body.Attributes["for_each"].Expr, names)
-	var found []string
-	for _, service := range s.module.of(serviceType) {
-		if !names["google_service_account."+service.name()] {
-			found = append(found, fmt.Sprintf("%s: who builds may not act as %s", b, service.name()))
 		}
 	}
 	return found

@@ -42,13 +42,14 @@ func checkReferences(s system) []string {
 	var found []string
 	for _, name := range slices.Sorted(maps.Keys(used)) {
 		top, _, _ := strings.Cut(name, ".")
-		ours := top == "var" || top == "local" || strings.HasPrefix(top, "google_")
+		ours := top == "var" || top == "local" || top == "time_sleep" || top == "terraform_data" || strings.HasPrefix(top, "google_")
 		if ours && !declared[name] {
 			found = append(found, name+" is used, and declared nowhere")
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(declared)) {
-		if !strings.HasPrefix(name, "google_") && !used[name] {
+		top, _, _ := strings.Cut(name, ".")
+		if (top == "var" || top == "local") && !used[name] {
 			found = append(found, name+" is declared, and used nowhere")
 		}
 	}

@@ -1,4 +1,5 @@
-// Command smoke speaks to a listen endpoint that was just deployed, and succeeds if it is understood.
+// Command smoke tries what was just deployed: it speaks to listen, and succeeds if it is understood, and knocks at
+// conversations.
 package main
 
 import (
@@ -19,13 +20,17 @@ import (
 	"earshot.dev/scripts/stream/source"
 )
 
-const description = `Speaks to a listen endpoint, over a real socket and at the pace of speech, and succeeds if it is
-understood: if enough of the words come back. The token is given, or got: a service account signs that it speaks for
-the user smoke-test, and Identity Platform gives an ID token for that.`
+const description = `Tries what was deployed. Conversations has to refuse who has no token, and to describe itself; listen
+has to ask for an upgrade, and to understand what is said over a real socket at the pace of speech: enough of the words
+come back. The token is given, or got: a service account signs that it speaks for the user smoke-test, and Identity
+Platform gives an ID token for that. Where tokens are another issuer's and none is given, nothing is said, and that is
+told.`
 
 type options struct {
-	URL     string        `required:"" help:"Endpoint, such as https://candidate---listen-x.a.run.app/v4/listen." placeholder:"URL"`
+	Listen  string        `required:"" help:"Address of listen, such as https://candidate---listen-x.a.run.app." placeholder:"URL"`
+	API     string        `name:"api" help:"Address of conversations; left out if empty." placeholder:"URL"`
 	Token   string        `env:"EARSHOT_TOKEN" help:"ID token (${env})." placeholder:"TOKEN"`
+	Issuer  string        `help:"Who gives users' tokens, if not Identity Platform of the account's project." placeholder:"URL"`
 	Account string        `help:"E-mail address of the service account that signs." placeholder:"ACCOUNT"`
 	APIKey  string        `env:"SIGN_IN_API_KEY" help:"Key of Identity Platform's API (${env})." placeholder:"KEY"`
 	File    string        `default:"/usr/share/pocketsphinx/test/data/librivox/sense_and_sensibility_01_austen_64kb-0930.wav" help:"What is said; by default a recording that scripts/setup installs."`
@@ -46,19 +51,31 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
+	if err := knock(ctx, o.Listen, o.API); err != nil {
+		return err
+	}
 	if o.Token == "" {
+		if strange(o.Issuer, o.Account) {
+			fmt.Printf("smoke: SKIPPED: nothing was said, since tokens come from %s, and none was given\n", o.Issuer)
+			return nil
+		}
 		var err error
 		if o.Token, err = signIn(ctx, o.Account, o.APIKey); err != nil {
 			return fmt.Errorf("sign in: %w", err)
 		}
 	}
+	return converse(ctx, o)
+}
+
+// converse says what is in the file, and waits until it was understood.
+func converse(ctx context.Context, o options) error {
 	audio, err := source.Open(ctx, o.File, source.Wish{})
 	if err != nil {
 		return err
 	}
 	defer audio.Close()
 	c, err := client.Dial(ctx, client.Config{
-		URL: o.URL, Token: o.Token, Device: "smoke", Language: "en", Codec: audio.Codec, SampleRate: audio.Rate,
+		URL: o.Listen + listenPath, Token: o.Token, Device: "smoke", Language: "en", Codec: audio.Codec, SampleRate: audio.Rate,
 	})
 	if err != nil {
 		return err

@@ -48,6 +48,10 @@ func TestRun(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("Upgrade") == "" {
+					w.WriteHeader(http.StatusUpgradeRequired)
+					return
+				}
 				conn, err := websocket.Accept(w, r, nil)
 				if err != nil {
 					t.Error(err)
@@ -67,7 +71,7 @@ func TestRun(t *testing.T) {
 			}))
 			defer server.Close()
 			err := run(t.Context(), options{
-				URL: server.URL, Token: "t", File: clip, Text: "he might even", Least: 0.5, Wait: 50 * time.Millisecond,
+				Listen: server.URL, Token: "t", File: clip, Text: "he might even", Least: 0.5, Wait: 50 * time.Millisecond,
 			})
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("got %v, want %q", err, tt.want)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"google.golang.org/api/iamcredentials/v1"
@@ -22,6 +23,14 @@ const (
 	customAudience = "https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit"
 	exchangeURL    = "https://identitytoolkit.googleapis.com/v1/accounts:signInWithCustomToken"
 )
+
+// strange says whether users' tokens are those of an issuer for which an account can't sign: any but the Identity
+// Platform of its own project.
+func strange(issuer, account string) bool {
+	_, domain, _ := strings.Cut(account, "@")
+	project, _, _ := strings.Cut(domain, ".")
+	return issuer != "" && issuer != "https://securetoken.google.com/"+project
+}
 
 // signIn gets an ID token for the user, with what a service account signs. Whoever asks has to be allowed to have it
 // sign.

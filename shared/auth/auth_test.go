@@ -294,6 +294,59 @@ func TestBearer(t *testing.T) {
 	}
 }
 
+// A request is its user's by one bearer token that holds, and else nobody's.
+func TestUser(t *testing.T) {
+	i := newIssuer(t)
+	users := i.users(t)
+	good := "Bearer " + i.sign(t, map[string]any{"sub": "user-7"})
+	for _, tt := range []struct {
+		name    string
+		headers []string
+		uid     string
+		kind    fault.Kind // of the error, if any
+	}{
+		{"a token that holds", []string{good}, "user-7", 0},
+		{"no token", nil, "", fault.Unauthenticated},
+		{"two, one of which holds", []string{good, "Bearer x"}, "", fault.Unauthenticated},
+		{"another scheme", []string{"Basic dTpw"}, "", fault.Unauthenticated},
+		{"a token of another issuer", []string{"Bearer " + i.sign(t, map[string]any{"iss": "https://other.test"})}, "", fault.Unauthenticated},
+		{"a token that is over", []string{"Bearer " + i.sign(t, map[string]any{"exp": time.Now().Add(-time.Minute).Unix()})}, "", fault.Expired},
+		{"a token of what is no user", []string{"Bearer " + i.sign(t, map[string]any{"sub": "a/b"})}, "", fault.Unauthenticated},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/conversations?token=ignored", nil)
+			r.Header["Authorization"] = tt.headers
+			uid, err := users.User(r)
+			if uid != tt.uid || (err == nil) != (tt.uid != "") {
+				t.Fatalf("got %q, %v; want %q", uid, err, tt.uid)
+			}
+			if err != nil && fault.KindOf(err) != tt.kind {
+				t.Errorf("got %v, want %v", err, tt.kind)
+			}
+			for _, header := range tt.headers {
+				if token := strings.TrimPrefix(header, "Bearer "); err != nil && len(token) > 8 && strings.Contains(err.Error(), token) {
+					t.Error("the error holds the token, and would take it to the log")
+				}
+			}
+		})
+	}
+}
+
+// A request that was given up doesn't wait for the issuer's keys.
+func TestUserOfRequestThatEnded(t *testing.T) {
+	i := newIssuer(t)
+	ended := make(chan struct{})
+	i.instead(func(_ http.ResponseWriter, _ *http.Request) { <-ended })
+	defer close(ended)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+	r.Header.Set("Authorization", "Bearer "+i.sign(t, nil))
+	if uid, err := i.users(t).User(r); uid != "" || err == nil {
+		t.Errorf("got %q, %v, want nobody and an error", uid, err)
+	}
+}
+
 // Nothing that comes as a token may pass, or bring the verifier down, that isn't signed.
 func FuzzVerify(f *testing.F) {
 	i := newIssuer(f)
