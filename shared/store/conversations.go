@@ -23,20 +23,29 @@ func (s *Store) Conversation(ctx context.Context, uid, cid string) (conversation
 // conversation; the next Commit is then refused.
 func (s *Store) Tail(ctx context.Context, uid, cid string) (conversation.Conversation, transcript.Page, error) {
 	c, err := s.Conversation(ctx, uid, cid)
-	if err != nil || c.Pages == 0 {
+	if err != nil {
 		return c, transcript.Page{}, err
 	}
+	last, err := s.last(ctx, uid, &c)
+	return c, last, err
+}
+
+// last reads the last page of a conversation that was read; empty where it has none.
+func (s *Store) last(ctx context.Context, uid string, c *conversation.Conversation) (transcript.Page, error) {
+	if c.Pages == 0 {
+		return transcript.Page{}, nil
+	}
 	last := transcript.Page{Number: c.Pages - 1}
-	snapshot, err := page(s.conversation(uid, cid), last.Number).Get(ctx)
+	snapshot, err := page(s.conversation(uid, c.ID), last.Number).Get(ctx)
 	if err != nil {
-		return c, last, wrap("read last page", err)
+		return last, wrap("read last page", err)
 	}
 	var doc pageDoc
 	if err := snapshot.DataTo(&doc); err != nil {
-		return c, last, fault.New(fault.Internal, "decode page", err)
+		return last, fault.New(fault.Internal, "decode page", err)
 	}
 	last.Segments = doc.segments()
-	return c, last, nil
+	return last, nil
 }
 
 // Segments reads all segments of a conversation, in the order of their pages.
