@@ -61,7 +61,7 @@ func TestEventsRepeat(t *testing.T) {
 	c := finished(t, s, text(1, 8))
 	for name, push := range s.Pushes {
 		if name == "transcript-appended-integrations" {
-			continue // told from the issue on that adds its webhook
+			continue // nobody wants to be told
 		}
 		settled(t, name+" three times", func(context.Context) (bool, error) {
 			acknowledged := 0

@@ -1,4 +1,4 @@
-// Command integrations delivers finished conversations to webhooks.
+// Command integrations delivers finished conversations, and words while they are said, to webhooks.
 package main
 
 import (
@@ -53,6 +53,7 @@ func run(ctx context.Context) (err error) {
 	defer sender.Close()
 	sub := subscriber.New(map[string]func(context.Context, event.Event) error{
 		event.ConversationFinalized: sender.ConversationFinalized,
+		event.TranscriptAppended:    sender.TranscriptAppended,
 	})
 	framework, err := server.CloudEvents(ctx, sub.Receive)
 	if err != nil {

@@ -2,8 +2,9 @@
 // ids.
 //
 // An event says that something was committed. It may come twice, late, or out of order, and it carries ids
-// rather than content, so a consumer looks at the store for what is true now. Ids are made from what was
-// committed and not from when it was told: telling again gives the same id.
+// rather than content, so a consumer looks at the store for what is true now; but for TranscriptAppended, which carries
+// the words, since they are told while they are said. Ids are made from what was committed and not from when it was
+// told: telling again gives the same id.
 package event
 
 import (
@@ -58,7 +59,9 @@ type Usage struct {
 	Hours          usage.Hours `json:"hours"`
 }
 
-// Appended is the payload of TranscriptAppended: segments that are new or grew.
+// Appended is the payload of TranscriptAppended: segments that are new or grew, whole, as clients are shown them. It is
+// told for people who have a realtime_transcript webhook, as words come, and isn't told again: nothing marks that it is
+// to be, and the sweep doesn't know of it. What a process that dies has not told is in the conversation all the same.
 type Appended struct {
 	UID            string               `json:"uid"`
 	ConversationID string               `json:"conversation_id"`
@@ -76,6 +79,12 @@ func OfConversation(eventType, uid string, c *conversation.Conversation, now tim
 func OfUsage(uid string, c *conversation.Conversation, hours usage.Hours, now time.Time) (Event, error) {
 	id := fmt.Sprintf("%s:usage:%d", c.ID, c.UpdateTime.UnixMicro())
 	return newEvent(id, UsageRecorded, uid, c.ID, now, Usage{uid, c.ID, hours})
+}
+
+// OfAppended tells of segments that a session had stored with c, as of the version of it that was committed.
+func OfAppended(uid, sessionID string, c *conversation.Conversation, segments []transcript.Segment, now time.Time) (Event, error) {
+	id := fmt.Sprintf("%s:appended:%s:%d", c.ID, sessionID, c.UpdateTime.UnixMicro())
+	return newEvent(id, TranscriptAppended, uid, c.ID, now, Appended{uid, c.ID, segments})
 }
 
 func newEvent(id, eventType, uid, cid string, now time.Time, payload any) (Event, error) {

@@ -1,10 +1,13 @@
 package event
 
 import (
+	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/transcript"
 	"earshot.dev/shared/usage"
 )
 
@@ -31,6 +34,27 @@ func TestIDsAreDeterministic(t *testing.T) {
 	}
 	if first.ID != "c:ended:3" || again.ID != first.ID || other.ID != "c:finalized:3" || first.Subject != "u/c" {
 		t.Errorf("got %q, %q, %q, subject %q", first.ID, again.ID, other.ID, first.Subject)
+	}
+}
+
+// A session's flush has one id however often it is told; the next flush, and another session's, have others.
+func TestAppended(t *testing.T) {
+	c := conversation.Conversation{ID: "c", UpdateTime: time.Unix(7, 8000)}
+	segments := []transcript.Segment{{ID: "s", Text: "word", Speaker: 1, End: time.Second}}
+	e, err := OfAppended("u", "first", &c, segments, time.Unix(1, 0))
+	again, err2 := OfAppended("u", "first", &c, segments, time.Unix(2, 0))
+	other, err3 := OfAppended("u", "second", &c, segments, time.Unix(1, 0))
+	c.UpdateTime = c.UpdateTime.Add(time.Microsecond)
+	next, err4 := OfAppended("u", "first", &c, segments, time.Unix(1, 0))
+	if err := errors.Join(err, err2, err3, err4); err != nil {
+		t.Fatal(err)
+	}
+	if e.ID != "c:appended:first:7000008" || again.ID != e.ID || other.ID == e.ID || next.ID == e.ID || e.Subject != "u/c" {
+		t.Errorf("got %q, again %q, of another session %q, next %q", e.ID, again.ID, other.ID, next.ID)
+	}
+	got, err := Decode[Appended](e)
+	if err != nil || got.UID != "u" || got.ConversationID != "c" || !slices.Equal(got.Segments, segments) {
+		t.Errorf("got %+v, %v from %s", got, err, e.Data)
 	}
 }
 

@@ -21,14 +21,15 @@ import (
 // former one; or, if a newer session gets its audio again, a Conflict that is conversation.ErrSuperseded.
 func (s *Store) Attach(ctx context.Context, uid string, a conversation.Attachment,
 ) (conversation.Conversation, transcript.Page, error) {
-	var cid string
-	err := s.transact(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
+	var c conversation.Conversation
+	var committed firestore.CommitResponse
+	a.At = a.At.UTC().Truncate(time.Microsecond) // as it is stored
+	err := s.transact(ctx, func(ctx context.Context, tx *firestore.Transaction) (err error) {
 		a := a // each try begins anew
-		device, c, err := s.slot(tx, uid, &a)
-		if err != nil {
+		var device conversation.Device
+		if device, c, err = s.slot(tx, uid, &a); err != nil {
 			return err
 		}
-		cid = c.ID
 		isNew := c.UpdateTime.IsZero()
 		superseded := a.Superseded(device)
 		switch {
@@ -51,11 +52,17 @@ func (s *Store) Attach(ctx context.Context, uid string, a conversation.Attachmen
 			return err
 		}
 		return tx.Set(s.device(uid, a.Device), a.Point(device, &c))
-	})
+	}, firestore.WithCommitResponseTo(&committed))
 	if err != nil {
 		return conversation.Conversation{}, transcript.Page{}, wrap("attach", err)
 	}
-	return s.Tail(ctx, uid, cid)
+	results, err := committed.WriteResults()
+	if err != nil {
+		return c, transcript.Page{}, fault.New(fault.Internal, "attach", err)
+	}
+	c.UpdateTime = results[0].UpdateTime // of the conversation, which is written first
+	last, err := s.last(ctx, uid, &c)
+	return c, last, err
 }
 
 // slot finds the device, or among several that share its name the first that nobody talks into, and the conversation

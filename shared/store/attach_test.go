@@ -11,6 +11,7 @@ import (
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/fault"
 	"earshot.dev/shared/firestoretest"
+	"earshot.dev/shared/transcript"
 	"earshot.dev/shared/usage"
 )
 
@@ -45,6 +46,49 @@ func TestAttachLate(t *testing.T) {
 	old.Numbered = true
 	if _, _, err := s.Attach(t.Context(), "u", old); !fault.Is(err, fault.Conflict) || !errors.Is(err, conversation.ErrSuperseded) {
 		t.Errorf("late with numbered audio: got %v, want a conflict", err)
+	}
+}
+
+// What an attachment gives is what is stored, though it doesn't read it again: a new conversation, one that is resumed,
+// one that another session hands its words in to. The first commit on top of it takes effect.
+func TestAttachGivesWhatIsStored(t *testing.T) {
+	s, _ := open(t)
+	now := time.Now()
+	old, newer := attachment("old", now), attachment("new", now.Add(1234567*time.Nanosecond))
+	newer.Acked = conversation.Acked{Sequence: 3, At: now.UTC().Truncate(time.Microsecond)}
+	check := func(what string, a conversation.Attachment) conversation.Conversation {
+		t.Helper()
+		got, page, err := s.Attach(t.Context(), "u", a)
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		want, wantPage, err := s.Tail(t.Context(), "u", got.ID)
+		if err != nil || !reflect.DeepEqual(got, want) || !reflect.DeepEqual(page, wantPage) {
+			t.Errorf("%s (%v)\ngot  %+v, %+v\nwant %+v, %+v", what, err, got, page, want, wantPage)
+		}
+		return got
+	}
+	c := check("new", old)
+	c.MarkFlush("old")
+	c.Pages, c.Segments, c.Words = 1, 1, 1
+	if err := s.Commit(t.Context(), "u", &c, transcript.Page{Segments: []transcript.Segment{{ID: "s", Text: "word"}}}); err != nil {
+		t.Fatalf("on top of the new one: %v", err)
+	}
+	check("the same session again", old)
+	old.Generation = c.Session.Generation
+	c = check("resumed", newer)
+	check("handed in", old)
+	check("handed in again", old)
+	stored, err := s.Conversation(t.Context(), "u", c.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored.End(now, conversation.EndRequested, "ended")
+	if err := s.Commit(t.Context(), "u", &stored); err != nil {
+		t.Fatal(err)
+	}
+	if next := check("the next one", newer); next.ID == c.ID {
+		t.Error("the next one is the one that has ended")
 	}
 }
 

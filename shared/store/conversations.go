@@ -23,20 +23,29 @@ func (s *Store) Conversation(ctx context.Context, uid, cid string) (conversation
 // conversation; the next Commit is then refused.
 func (s *Store) Tail(ctx context.Context, uid, cid string) (conversation.Conversation, transcript.Page, error) {
 	c, err := s.Conversation(ctx, uid, cid)
-	if err != nil || c.Pages == 0 {
+	if err != nil {
 		return c, transcript.Page{}, err
 	}
+	last, err := s.last(ctx, uid, &c)
+	return c, last, err
+}
+
+// last reads the last page of a conversation that was read; empty where it has none.
+func (s *Store) last(ctx context.Context, uid string, c *conversation.Conversation) (transcript.Page, error) {
+	if c.Pages == 0 {
+		return transcript.Page{}, nil
+	}
 	last := transcript.Page{Number: c.Pages - 1}
-	snapshot, err := page(s.conversation(uid, cid), last.Number).Get(ctx)
+	snapshot, err := page(s.conversation(uid, c.ID), last.Number).Get(ctx)
 	if err != nil {
-		return c, last, wrap("read last page", err)
+		return last, wrap("read last page", err)
 	}
 	var doc pageDoc
 	if err := snapshot.DataTo(&doc); err != nil {
-		return c, last, fault.New(fault.Internal, "decode page", err)
+		return last, fault.New(fault.Internal, "decode page", err)
 	}
 	last.Segments = doc.segments()
-	return c, last, nil
+	return last, nil
 }
 
 // Segments reads all segments of a conversation, in the order of their pages.
@@ -71,12 +80,6 @@ func (s *Store) Commit(ctx context.Context, uid string, c *conversation.Conversa
 	}
 	c.UpdateTime = results[0].UpdateTime
 	return nil
-}
-
-// PutPhoto stores an image beside a conversation. Storing it again changes nothing.
-func (s *Store) PutPhoto(ctx context.Context, uid, cid string, p conversation.Photo) error {
-	_, err := s.conversation(uid, cid).Collection("photos").Doc(p.ID).Set(ctx, p)
-	return wrap("store photo", err)
 }
 
 // Newest is the id of the newest conversation that is completed; empty if there is none.
@@ -118,19 +121,17 @@ func (s *Store) Delete(ctx context.Context, uid string, c *conversation.Conversa
 	for number := range c.Pages {
 		batch.Delete(page(ref, number))
 	}
-	if c.Photos > 0 {
-		photos, err := ref.Collection("photos").DocumentRefs(ctx).GetAll()
-		if err != nil {
-			return wrap("find photos", err)
-		}
-		for _, photo := range photos {
-			batch.Delete(photo)
-		}
+	photos, err := photos(ref).DocumentRefs(ctx).GetAll() // c may not count the last: it is stored before it is counted
+	if err != nil {
+		return wrap("find photos", err)
+	}
+	for _, photo := range photos {
+		batch.Delete(photo)
 	}
 	if err := s.handOn(ctx, batch, uid, c); err != nil {
 		return wrap("hand on what is acknowledged", err)
 	}
-	_, err := batch.Commit(ctx)
+	_, err = batch.Commit(ctx)
 	return wrap("delete conversation", gone(err))
 }
 

@@ -56,10 +56,12 @@ func fieldTag(f reflect.StructField) (name string, optional bool) {
 // transact runs f in a transaction, and in another one where the answer to the first one's commit was lost. The client
 // sends a commit again that fails with Unavailable, and the service, if it has taken it, refuses the second one: the
 // transaction has expired. So what f does must be the same done twice.
-func (s *Store) transact(ctx context.Context, f func(context.Context, *firestore.Transaction) error) error {
-	err := s.client.RunTransaction(ctx, f)
+func (s *Store) transact(ctx context.Context, f func(context.Context, *firestore.Transaction) error,
+	options ...firestore.TransactionOption,
+) error {
+	err := s.client.RunTransaction(ctx, f, options...)
 	for try := 1; try < transactTries && expired(err); try++ {
-		err = s.client.RunTransaction(ctx, f)
+		err = s.client.RunTransaction(ctx, f, options...)
 	}
 	if expired(err) {
 		return fault.New(fault.Unavailable, "commit transaction", err)

@@ -107,6 +107,7 @@ type rig struct {
 	*Sender
 	store    *memory
 	receiver *receiver
+	kind     account.WebhookType // the one that there are settings of
 	hook     account.Webhook
 	hookErr  error
 	log      *bytes.Buffer
@@ -122,7 +123,7 @@ func newRig(t *testing.T) *rig {
 		store: &memory{
 			c: c, segments: []transcript.Segment{{ID: "s1", Text: speech}}, deliveries: map[string]account.Delivery{},
 		},
-		receiver: &receiver{}, log: &bytes.Buffer{},
+		receiver: &receiver{}, log: &bytes.Buffer{}, kind: account.MemoryCreated,
 	}
 	r.receiver.Server = httptest.NewServer(r.receiver)
 	r.hook = account.Webhook{URL: r.receiver.URL + "/hook?key=" + token, Secret: signing, Enabled: true}
@@ -130,7 +131,7 @@ func newRig(t *testing.T) *rig {
 		Store:        r.store,
 		AllowPrivate: true,
 		Settings: func(_ context.Context, _ string, kind account.WebhookType) (account.Webhook, error) {
-			if kind != account.MemoryCreated {
+			if kind != r.kind {
 				t.Errorf("settings of %s", kind)
 			}
 			return r.hook, r.hookErr
@@ -159,13 +160,17 @@ const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 // deliver hands the event over, and logs an error as the subscriber does.
 func (r *rig) deliver(t *testing.T) error {
 	t.Helper()
-	ctx := logging.NewContext(tracing.Continue(t.Context(), traceparent), slog.New(slog.NewTextHandler(r.log, nil)))
+	ctx := r.context(t)
 	err := r.ConversationFinalized(ctx, event.Event{
 		ID: "c1:finalized:1", Type: event.ConversationFinalized, Subject: "u 1/c1",
 		Data: []byte(`{"uid":"u 1","conversation_id":"c1","revision":1}`),
 	})
 	logging.Error(ctx, "event_failed", err)
 	return err
+}
+
+func (r *rig) context(t *testing.T) context.Context {
+	return logging.NewContext(tracing.Continue(t.Context(), traceparent), slog.New(slog.NewTextHandler(r.log, nil)))
 }
 
 func (r *rig) record() account.Delivery {

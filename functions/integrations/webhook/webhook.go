@@ -2,7 +2,8 @@
 //
 // A receiver is told at least once and, as far as it can be known, only once: what became of an attempt is recorded,
 // and a delivery that is recorded as done is never attempted again. Where a receiver was told and the record was lost,
-// it is told again, under the same webhook-id, by which it can tell (https://www.standardwebhooks.com).
+// it is told again, under the same webhook-id, by which it can tell (https://www.standardwebhooks.com). Of words that are
+// told while they are said nothing is recorded: see [Sender.TranscriptAppended].
 package webhook
 
 import (
@@ -79,19 +80,12 @@ func (s *Sender) ConversationFinalized(ctx context.Context, e event.Event) error
 	if err != nil {
 		return fault.New(fault.Invalid, op, err)
 	}
-	for _, id := range []string{e.ID, told.UID, told.ConversationID} {
-		if id == "" || strings.Contains(id, "/") {
-			return fault.Newf(fault.Invalid, op, "the event names no conversation, or has no id")
-		}
+	if err := named(e.ID, told.UID, told.ConversationID); err != nil {
+		return fault.Wrap(op, err)
 	}
 	hook, err := s.Settings(ctx, told.UID, account.MemoryCreated)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		return nil
-	case err != nil:
-		return fault.Wrap(op, err)
-	case !hook.Enabled || hook.URL == "":
-		return nil
+	if err != nil || !wanted(hook) {
+		return fault.Wrap(op, orNobody(err))
 	}
 	id := string(account.MemoryCreated) + ":" + e.ID
 	err = s.Hold(ctx, "delivery:"+id, func(ctx context.Context) error {
@@ -109,6 +103,26 @@ func (s *Sender) ConversationFinalized(ctx context.Context, e event.Event) error
 		return s.attempt(ctx, told.UID, d, request{hook, told.UID, id, body})
 	})
 	return fault.Wrap(op, err)
+}
+
+// named refuses an event whose id, user or conversation can't be one.
+func named(ids ...string) error {
+	for _, id := range ids {
+		if id == "" || strings.Contains(id, "/") {
+			return fault.Newf(fault.Invalid, "read event", "it names no conversation, or has no id")
+		}
+	}
+	return nil
+}
+
+func wanted(hook account.Webhook) bool { return hook.Enabled && hook.URL != "" }
+
+// orNobody makes settings that aren't there no error: there is nobody to be told.
+func orNobody(err error) error {
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
 }
 
 // memory is the conversation as receivers read it, or nil if there is nothing to tell. That is so if the person has

@@ -235,15 +235,29 @@ type board struct {
 	mu     sync.Mutex
 	events []event.Event
 	err    error
+	silent bool // transcript.appended is answered when its context ends
 }
 
-func (b *board) Publish(_ context.Context, e event.Event) error {
+func (b *board) Publish(ctx context.Context, e event.Event) error {
+	b.mu.Lock()
+	silent := b.silent && e.Type == event.TranscriptAppended
+	b.mu.Unlock()
+	if silent {
+		<-ctx.Done()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err == nil {
 		b.events = append(b.events, e)
 	}
 	return b.err
+}
+
+// fail has what is published from now on refused; where it is silent, transcript.appended isn't even answered.
+func (b *board) fail(err error, silent bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.err, b.silent = err, silent
 }
 
 func (b *board) ids(eventType string) []string {

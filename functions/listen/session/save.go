@@ -119,13 +119,14 @@ func (s *scribe) save(ctx context.Context, now time.Time) {
 	}
 	s.flushed = now
 	s.saving = true
-	reported := s.reported
+	reported, news := s.reported, s.appended.take(pages)
 	ctx, span := beginSave(ctx, &c)
 	go func() {
 		o, err := s.commit(ctx, c, pages, flush)
 		o.err, o.at = err, time.Now()
 		o.reported = reported
 		if err == nil && o.took {
+			s.appended.tell(ctx, &o.stored, news)
 			o.reported = s.announce(ctx, &o.stored, reported, report)
 		}
 		tracing.End(span, err)

@@ -47,6 +47,7 @@ type scribe struct {
 	follow    func(conversation.Conversation) // tells the client when it is finished
 	intakes   []*intake                       // one for each channel
 	ledger    *ledger                         // of numbered audio
+	appended  *appended
 
 	draft    draft
 	through  []time.Duration // up to where in the audio sent all words are known, for each channel
@@ -91,7 +92,7 @@ type ending struct {
 func newScribe(p Params, store Store, publisher Publisher, ledger *ledger, tell func([]byte), stop func(*Reason)) *scribe {
 	return &scribe{
 		params: p, store: store, publisher: publisher, ledger: ledger, tell: tell, stop: stop,
-		draft: draft{sessionID: p.ID}, ackAfter: ackAtFirst, saved: make(chan outcome, 1),
+		appended: newAppended(p, publisher), draft: draft{sessionID: p.ID}, ackAfter: ackAtFirst, saved: make(chan outcome, 1),
 	}
 }
 
@@ -203,6 +204,7 @@ func (s *scribe) murmur(ctx context.Context, us []utterance) {
 }
 
 func (s *scribe) show(change transcript.Change) {
+	s.appended.note(change)
 	if len(change.Changed) > 0 {
 		s.tell(wire.Segments(change.Changed))
 	}

@@ -56,6 +56,7 @@ type Params struct {
 	Interim                           bool
 	Numbered                          bool           // the audio is, and the client sends again what isn't acknowledged
 	Shared                            bool           // another device of the person's may be taken for this one
+	Append                            bool           // somebody wants to be told the words as they come
 	CustomSTT                         bool           // the client recognises, and its audio is not looked at
 	FramesPerSecond                   int            // more are read no faster; 0: no limit
 	MaxBytes                          int64          // that are taken in; 0: no limit
@@ -175,6 +176,7 @@ func (s *Session) Run(ctx context.Context) *Reason {
 	}
 	_ = group.Wait()       // the loops report by Stop
 	_ = s.following.Wait() // and who follows by themselves
+	s.scribe.appended.wait()
 
 	reason := s.reason()
 	s.signalEnd(ctx, reason)

@@ -241,8 +241,14 @@ func (s *Stack) AddUser(ctx context.Context, uid string) error {
 	if _, err := user.Set(ctx, account.Profile{Language: "en", TimeZone: "UTC"}); err != nil {
 		return fmt.Errorf("store a user: %w", err)
 	}
+	return s.AddWebhook(ctx, uid, account.MemoryCreated)
+}
+
+// AddWebhook has the receiver told of one type of event more. Sessions that have begun don't know.
+func (s *Stack) AddWebhook(ctx context.Context, uid string, t account.WebhookType) error {
 	webhook := account.Webhook{URL: s.webhookURL, Secret: s.Webhooks.Secret, Enabled: true}
-	if _, err := user.Collection("webhooks").Doc(string(account.MemoryCreated)).Set(ctx, webhook); err != nil {
+	hooks := s.Firestore.Collection("users").Doc(uid).Collection("webhooks")
+	if _, err := hooks.Doc(string(t)).Set(ctx, webhook); err != nil {
 		return fmt.Errorf("store a webhook: %w", err)
 	}
 	return nil
