@@ -287,6 +287,20 @@ resource "google_firestore_index" "conversations_discarded_newest" {
   }
 }
 
+resource "google_firestore_field" "photos_created_at" {
+  database   = google_firestore_database.default.name
+  collection = "photos"
+  field      = "created_at"
+
+  index_config {
+    indexes {
+      order       = "ASCENDING"
+      query_scope = "COLLECTION"
+    }
+  }
+  depends_on = [google_firestore_field.unindexed]
+}
+
 resource "google_firestore_field" "devices_attached_at" {
   database   = google_firestore_database.default.name
   collection = "devices"

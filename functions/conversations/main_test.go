@@ -238,7 +238,7 @@ func TestReads(t *testing.T) {
 		{"POST " + one + live.ID + "/finalize", "", 1, 1},
 		{"POST " + one + failed.ID + "/reprocess", "", 1 + 2, 3},
 		{"PATCH " + one + long.ID + "/title?title=New", "", 1, 1},
-		{"DELETE " + one + long.ID, "", 1, 1},
+		{"DELETE " + one + long.ID, "", 1 + 1, 1}, // that there are no photos costs one too
 		{"POST /v1/users/developer/webhook/day_summary", `{"url":"https://example.com"}`, 1, 1},
 		{"POST /v1/users/developer/webhook/day_summary/disable", "", 1, 1},
 	} {

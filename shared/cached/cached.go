@@ -77,9 +77,9 @@ func (s *Store) RecordUsage(ctx context.Context, uid, cid string, hours usage.Ho
 	return more, err
 }
 
-// PutWebhook is [store.Store.PutWebhook].
-func (s *Store) PutWebhook(ctx context.Context, uid string, t account.WebhookType, w account.Webhook) error {
-	err := s.Store.PutWebhook(ctx, uid, t, w)
+// ChangeWebhook is [store.Store.ChangeWebhook].
+func (s *Store) ChangeWebhook(ctx context.Context, uid string, t account.WebhookType, edit func(*account.Webhook)) error {
+	err := s.Store.ChangeWebhook(ctx, uid, t, edit)
 	s.Read.webhooks.Invalidate(ctx, webhookKey(uid, t))
 	return err
 }

@@ -215,8 +215,10 @@ var writes = []write{
 	{"PutProfile", "settings", func(r *rig) error {
 		return r.writer.PutProfile(r.t.Context(), uid, account.Profile{Plan: "basic"})
 	}},
-	{"PutWebhook", "a webhook", func(r *rig) error {
-		return r.writer.PutWebhook(r.t.Context(), uid, account.MemoryCreated, account.Webhook{URL: "https://example.com", Enabled: true})
+	{"ChangeWebhook", "a webhook", func(r *rig) error {
+		return r.writer.ChangeWebhook(r.t.Context(), uid, account.MemoryCreated, func(hook *account.Webhook) {
+			hook.URL, hook.Enabled = "https://example.com", true
+		})
 	}},
 	{"PutDelivery", "a delivery", func(r *rig) error {
 		return r.writer.PutDelivery(r.t.Context(), uid, account.Delivery{ID: "d"})
@@ -296,7 +298,7 @@ func excerpt(text, other string) string {
 // reads are the methods of the store that change nothing.
 var reads = []string{
 	"Close", "Conversation", "Count", "Days", "Delivery", "Device", "Due", "Finished", "FirstSegments", "Hours",
-	"LatestDevice", "List", "Months", "Newest", "Profile", "Segments", "Tail", "Webhook",
+	"LatestDevice", "List", "Months", "Newest", "Photos", "Profile", "Segments", "Tail", "Webhook",
 }
 
 // Whatever the store learns to write is one of the writes above.

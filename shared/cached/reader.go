@@ -28,6 +28,7 @@ import (
 type Reader struct {
 	tails    *cache.Query[tail]                 // by uid/cid
 	closed   *cache.Query[[]transcript.Segment] // by closedKey
+	photos   *cache.Query[[]conversation.Photo] // by closedKey, with the number of photos; in this process only
 	lists    *cache.Group[listing]              // by uid and question
 	usage    *cache.Group[[]usage.Period]       // by uid and span
 	profiles *cache.Query[account.Profile]      // by uid
@@ -57,6 +58,12 @@ func newReader(db *store.Store, rdb *redis.Client) *Reader {
 				}
 				return db.FirstSegments(ctx, parts[0], parts[1], pages)
 			}),
+		photos: cache.New(nil, cache.Options{Name: "photos", LocalTTL: localTTL, LocalBytes: photosHere},
+			func(ctx context.Context, key string) ([]conversation.Photo, error) {
+				parts := strings.Split(key, "/")
+				photos, err := db.Photos(ctx, parts[0], parts[1], maxPhotos)
+				return within(photos, maxPhotoBytes), err
+			}),
 		usage: cache.NewGroup(rdb, cache.Options{Name: "usage", Version: 1, LocalTTL: localTTL},
 			func(ctx context.Context, uid, key string) ([]usage.Period, error) {
 				s := strings.Split(key, "/")
@@ -78,7 +85,7 @@ func newReader(db *store.Store, rdb *redis.Client) *Reader {
 }
 
 func (r *Reader) close() {
-	for _, c := range []interface{ Close() }{r.tails, r.closed, r.lists, r.usage, r.profiles, r.webhooks} {
+	for _, c := range []interface{ Close() }{r.tails, r.closed, r.photos, r.lists, r.usage, r.profiles, r.webhooks} {
 		c.Close()
 	}
 }
@@ -86,7 +93,7 @@ func (r *Reader) close() {
 // Stats are the counts of each kind of answer.
 func (r *Reader) Stats() []cache.Stats {
 	return []cache.Stats{
-		r.tails.Stats(), r.closed.Stats(), r.lists.Stats(), r.usage.Stats(), r.profiles.Stats(), r.webhooks.Stats(),
+		r.tails.Stats(), r.closed.Stats(), r.photos.Stats(), r.lists.Stats(), r.usage.Stats(), r.profiles.Stats(), r.webhooks.Stats(),
 	}
 }
 
@@ -111,10 +118,10 @@ func (t tail) KeepFor() time.Duration {
 // Version implements [cache.Versioned]: versions of a conversation follow each other (see [store]).
 func (t tail) Version() int64 { return t.Conversation.UpdateTime.UnixMicro() }
 
-// closedKey names so many first pages of a conversation. A client that deleted one may give its id to another, whose
+// closedKey names so many first pages, or photos, of a conversation. A client that deleted one may give its id to another, whose
 // words are others: the time tells them apart.
-func closedKey(uid string, c *conversation.Conversation, pages int) string {
-	return fmt.Sprintf("%s/%s/%d/%d", uid, c.ID, c.CreatedAt.UnixMicro(), pages)
+func closedKey(uid string, c *conversation.Conversation, many int) string {
+	return fmt.Sprintf("%s/%s/%d/%d", uid, c.ID, c.CreatedAt.UnixMicro(), many)
 }
 
 func tailKey(uid, cid string) string { return uid + "/" + cid }
@@ -133,6 +140,33 @@ func (r *Reader) Conversation(ctx context.Context, uid, cid string) (conversatio
 	}
 	before, err := r.closed.Get(ctx, closedKey(uid, &t.Conversation, t.Last.Number))
 	return t.Conversation, slices.Concat(before, t.Last.Segments), err
+}
+
+// What is shown of a conversation's photos, and how much of that a process keeps, in bytes: images are large for Redis,
+// and few look at them twice.
+const (
+	maxPhotos     = 20
+	maxPhotoBytes = 4 << 20
+	photosHere    = 32 << 20
+)
+
+// Photos gives the first photos of a conversation: 20 at most, and no more than 4 MiB together. It is a read for each
+// where none is at hand.
+func (r *Reader) Photos(ctx context.Context, uid string, c *conversation.Conversation) ([]conversation.Photo, error) {
+	if c.Photos == 0 {
+		return nil, nil
+	}
+	return r.photos.Get(ctx, closedKey(uid, c, c.Photos))
+}
+
+// within leaves out the photos from the one on with which all are over so many bytes.
+func within(photos []conversation.Photo, bytes int) []conversation.Photo {
+	for i, p := range photos {
+		if bytes -= len(p.Data); bytes < 0 {
+			return photos[:i]
+		}
+	}
+	return photos
 }
 
 // Profile gives a user's settings.

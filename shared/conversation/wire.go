@@ -19,12 +19,24 @@ type Wire struct {
 	Status       string               `json:"status"`
 	Discarded    bool                 `json:"discarded"`
 	Geolocation  *struct{}            `json:"geolocation"`
-	Photos       []struct{}           `json:"photos"`
+	Photos       []PhotoWire          `json:"photos"` // only where one conversation is asked for
 	AppsResults  []struct{}           `json:"apps_results"`
 	ExternalData *struct{}            `json:"external_data"`
 	Visibility   string               `json:"visibility"`
 	Starred      bool                 `json:"starred"`
 }
+
+// PhotoWire is a photo as Omi's clients read it. Nobody describes photos here, or discards them.
+type PhotoWire struct {
+	ID          string    `json:"id"`
+	Base64      []byte    `json:"base64"` // the image as it came, most often JPEG
+	Description *string   `json:"description"`
+	CreatedAt   time.Time `json:"created_at"`
+	Discarded   bool      `json:"discarded"`
+}
+
+// Wire is the photo as it goes to clients.
+func (p Photo) Wire() PhotoWire { return PhotoWire{ID: p.ID, Base64: p.Data, CreatedAt: p.CreatedAt} }
 
 // wireStatus gives the statuses Omi's names.
 var wireStatus = map[Status]string{
@@ -55,7 +67,7 @@ func (c *Conversation) Wire(segments []transcript.Segment) Wire {
 	return Wire{
 		ID: c.ID, CreatedAt: c.CreatedAt, StartedAt: c.StartedAt, FinishedAt: c.FinishedAt, Source: c.Source,
 		Language: c.Language, Structured: structured, Segments: segments, Status: c.WireStatus(),
-		Discarded: c.Discarded, Photos: []struct{}{}, AppsResults: []struct{}{}, Visibility: "private",
+		Discarded: c.Discarded, Photos: []PhotoWire{}, AppsResults: []struct{}{}, Visibility: "private",
 	}
 }
 

@@ -82,12 +82,6 @@ func (s *Store) Commit(ctx context.Context, uid string, c *conversation.Conversa
 	return nil
 }
 
-// PutPhoto stores an image beside a conversation. Storing it again changes nothing.
-func (s *Store) PutPhoto(ctx context.Context, uid, cid string, p conversation.Photo) error {
-	_, err := s.conversation(uid, cid).Collection("photos").Doc(p.ID).Set(ctx, p)
-	return wrap("store photo", err)
-}
-
 // Newest is the id of the newest conversation that is completed; empty if there is none.
 func (s *Store) Newest(ctx context.Context, uid string) (cid string, err error) {
 	snapshots, err := s.user(uid).Collection("conversations").
@@ -127,19 +121,17 @@ func (s *Store) Delete(ctx context.Context, uid string, c *conversation.Conversa
 	for number := range c.Pages {
 		batch.Delete(page(ref, number))
 	}
-	if c.Photos > 0 {
-		photos, err := ref.Collection("photos").DocumentRefs(ctx).GetAll()
-		if err != nil {
-			return wrap("find photos", err)
-		}
-		for _, photo := range photos {
-			batch.Delete(photo)
-		}
+	photos, err := photos(ref).DocumentRefs(ctx).GetAll() // c may not count the last: it is stored before it is counted
+	if err != nil {
+		return wrap("find photos", err)
+	}
+	for _, photo := range photos {
+		batch.Delete(photo)
 	}
 	if err := s.handOn(ctx, batch, uid, c); err != nil {
 		return wrap("hand on what is acknowledged", err)
 	}
-	_, err := batch.Commit(ctx)
+	_, err = batch.Commit(ctx)
 	return wrap("delete conversation", gone(err))
 }
 

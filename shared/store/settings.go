@@ -22,13 +22,26 @@ func (s *Store) PutProfile(ctx context.Context, uid string, p account.Profile) e
 
 // Webhook reads where a type of event goes. NotFound: nowhere.
 func (s *Store) Webhook(ctx context.Context, uid string, t account.WebhookType) (account.Webhook, error) {
-	return read[account.Webhook](ctx, s.user(uid).Collection("webhooks").Doc(string(t)))
+	return read[account.Webhook](ctx, s.webhook(uid, t))
 }
 
-// PutWebhook stores where a type of event goes.
-func (s *Store) PutWebhook(ctx context.Context, uid string, t account.WebhookType, w account.Webhook) error {
-	_, err := s.user(uid).Collection("webhooks").Doc(string(t)).Set(ctx, w)
-	return wrap("write webhook", err)
+// ChangeWebhook stores what edit makes of where a type of event goes, in one transaction: of two changes at once, one is
+// made on top of the other. So edit may be called again, with what is stored by then; the first gets the zero value.
+func (s *Store) ChangeWebhook(ctx context.Context, uid string, t account.WebhookType, edit func(*account.Webhook)) error {
+	ref := s.webhook(uid, t)
+	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		hook, err := get[account.Webhook](tx, ref)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		edit(&hook)
+		return tx.Set(ref, hook)
+	})
+	return wrap("change webhook", err)
+}
+
+func (s *Store) webhook(uid string, t account.WebhookType) *firestore.DocumentRef {
+	return s.user(uid).Collection("webhooks").Doc(string(t))
 }
 
 // Delivery reads what became of a delivery. NotFound: it was never attempted.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -298,7 +299,8 @@ func TestSettings(t *testing.T) {
 		UpdatedAt: time.Unix(7, 0).UTC(), ExpiresAt: time.Unix(8, 0).UTC(),
 	}
 	for _, put := range []error{
-		s.PutProfile(ctx, "u", profile), s.PutWebhook(ctx, "u", account.MemoryCreated, webhook), s.PutDelivery(ctx, "u", delivery),
+		s.PutProfile(ctx, "u", profile), s.PutDelivery(ctx, "u", delivery),
+		s.ChangeWebhook(ctx, "u", account.MemoryCreated, func(w *account.Webhook) { *w = webhook }),
 	} {
 		if put != nil {
 			t.Fatal(put)
@@ -307,6 +309,42 @@ func TestSettings(t *testing.T) {
 	check(t, profile)(s.Profile(ctx, "u"))
 	check(t, webhook)(s.Webhook(ctx, "u", account.MemoryCreated))
 	check(t, delivery)(s.Delivery(ctx, "u", delivery.ID))
+}
+
+// Two devices change the same webhook at once, and both have read it before either writes: none of their changes is
+// lost, and the secret that one was shown is the one that stays.
+func TestWebhookChangedAtOnce(t *testing.T) {
+	s, server := open(t)
+	if server == nil {
+		t.Skip("an emulator that locks lets the second read only after the first has written")
+	}
+	var entered, changing sync.WaitGroup
+	entered.Add(2)
+	var secrets [2]string
+	change := func(n int, edit func(*account.Webhook)) {
+		var once sync.Once
+		changing.Go(func() {
+			err := s.ChangeWebhook(t.Context(), "u", account.RealtimeTranscript, func(hook *account.Webhook) {
+				once.Do(func() { entered.Done(); entered.Wait() })
+				if hook.Secret == "" {
+					hook.Secret = fmt.Sprint("secret of ", n)
+				}
+				secrets[n] = hook.Secret
+				edit(hook)
+			})
+			if err != nil {
+				t.Errorf("change %d: %v", n, err)
+			}
+		})
+	}
+	change(0, func(hook *account.Webhook) { hook.URL = "https://example.com" })
+	change(1, func(hook *account.Webhook) { hook.Enabled = true })
+	changing.Wait()
+	want := account.Webhook{URL: "https://example.com", Secret: secrets[0], Enabled: true}
+	check(t, want)(s.Webhook(t.Context(), "u", account.RealtimeTranscript))
+	if secrets[0] != secrets[1] {
+		t.Errorf("secrets: got %q, want one", secrets)
+	}
 }
 
 func check[T any](t *testing.T, want T) func(T, error) {

@@ -22,6 +22,7 @@ import (
 type Reader interface {
 	Head(ctx context.Context, uid, cid string) (conversation.Conversation, error) // without segments
 	Conversation(ctx context.Context, uid, cid string) (conversation.Conversation, []transcript.Segment, error)
+	Photos(ctx context.Context, uid string, c *conversation.Conversation) ([]conversation.Photo, error) // the first
 	List(ctx context.Context, uid string, f conversation.Filter, w conversation.Window) ([]conversation.Conversation, error)
 	Count(ctx context.Context, uid string, f conversation.Filter) (int, error)
 	Days(ctx context.Context, uid, first, last string) ([]usage.Period, error)
@@ -39,8 +40,7 @@ type Store interface {
 	Delete(ctx context.Context, uid string, c *conversation.Conversation) error
 	Device(ctx context.Context, uid, device string) (conversation.Device, error)
 	LatestDevice(ctx context.Context, uid string) (conversation.Device, error)
-	Webhook(ctx context.Context, uid string, t account.WebhookType) (account.Webhook, error)
-	PutWebhook(ctx context.Context, uid string, t account.WebhookType, w account.Webhook) error
+	ChangeWebhook(ctx context.Context, uid string, t account.WebhookType, edit func(*account.Webhook)) error
 }
 
 // Publisher publishes events. With an error an event may have been published all the same.

@@ -34,7 +34,12 @@ func (a *API) whole(ctx context.Context, uid, cid string) (conversation.Wire, er
 	if err != nil {
 		return conversation.Wire{}, err
 	}
-	return c.Wire(segments), nil
+	photos, err := a.Reader.Photos(ctx, uid, &c)
+	wire := c.Wire(segments)
+	for _, p := range photos {
+		wire.Photos = append(wire.Photos, p.Wire())
+	}
+	return wire, err
 }
 
 // finalization is GET /v1/conversations/{id}/finalization.

@@ -35,6 +35,7 @@ type memory struct {
 	all      map[string]conversation.Conversation // by {uid}/{cid}
 	devices  map[string]conversation.Device       // by {uid}/{device}; "" is the latest
 	hooks    map[string]account.Webhook           // by {uid}/{type}
+	photos   []conversation.Photo                 // of each conversation that counts them
 	profiles map[string]account.Profile
 	days     []usage.Period
 	segments []transcript.Segment
@@ -114,12 +115,16 @@ func (m *memory) periods(first, last string) ([]usage.Period, error) {
 	return found, m.down
 }
 
+func (r reader) Photos(_ context.Context, _ string, c *conversation.Conversation) ([]conversation.Photo, error) {
+	return r.photos[:c.Photos], r.down
+}
+
 func (r reader) Profile(_ context.Context, uid string) (account.Profile, error) {
 	return find(r.memory, r.profiles, uid)
 }
 
-func (m *memory) Webhook(_ context.Context, uid string, t account.WebhookType) (account.Webhook, error) {
-	return find(m, m.hooks, uid+"/"+string(t))
+func (r reader) Webhook(_ context.Context, uid string, t account.WebhookType) (account.Webhook, error) {
+	return find(r.memory, r.hooks, uid+"/"+string(t))
 }
 
 func (w writer) Conversation(_ context.Context, uid, cid string) (conversation.Conversation, error) {
@@ -170,9 +175,11 @@ func (w writer) LatestDevice(_ context.Context, uid string) (conversation.Device
 	return find(w.memory, w.devices, uid+"/")
 }
 
-func (w writer) PutWebhook(_ context.Context, uid string, t account.WebhookType, hook account.Webhook) error {
+func (w writer) ChangeWebhook(_ context.Context, uid string, t account.WebhookType, edit func(*account.Webhook)) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	hook := w.hooks[uid+"/"+string(t)]
+	edit(&hook)
 	w.hooks[uid+"/"+string(t)] = hook
 	return w.down
 }

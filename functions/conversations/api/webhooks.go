@@ -79,7 +79,7 @@ func (a *API) setWebhook(ctx context.Context, r request) (answer, error) {
 	if address != "" && !isAddress(address) {
 		return answer{}, fault.Newf(fault.Invalid, "read body", "url has to be an http or https address of up to %d bytes", maxURL)
 	}
-	return ok(a.changeWebhook(ctx, r.uid, t, func(hook *account.Webhook) {
+	return ok(a.Store.ChangeWebhook(ctx, r.uid, t, func(hook *account.Webhook) {
 		hook.URL, hook.Enabled = address, address != ""
 		if hook.Secret == "" && hook.Enabled {
 			hook.Secret = newSecret()
@@ -94,17 +94,8 @@ func (a *API) switchWebhook(enabled bool) handle {
 		if err != nil {
 			return answer{}, err
 		}
-		return ok(a.changeWebhook(ctx, r.uid, t, func(hook *account.Webhook) { hook.Enabled = enabled }))
+		return ok(a.Store.ChangeWebhook(ctx, r.uid, t, func(hook *account.Webhook) { hook.Enabled = enabled }))
 	}
-}
-
-func (a *API) changeWebhook(ctx context.Context, uid string, t account.WebhookType, edit func(*account.Webhook)) error {
-	hook, err := a.Store.Webhook(ctx, uid, t)
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return err
-	}
-	edit(&hook)
-	return a.Store.PutWebhook(ctx, uid, t, hook)
 }
 
 // isAddress reports whether s can be posted to. Whether it may be is decided when it is (functions/integrations).
