@@ -9,8 +9,8 @@ import (
 	"earshot.dev/shared/usage"
 )
 
-// totals are what was used, as Omi's apps read it. Insights and memories are things of Omi's that there are none of
-// here.
+// totals are what was used, as Omi's apps read it. Insights and memories, which there are the facts that it draws from
+// conversations, are things that there are none of here.
 type totals struct {
 	TranscriptionSeconds int64 `json:"transcription_seconds"`
 	SpeechSeconds        int64 `json:"speech_seconds"`
