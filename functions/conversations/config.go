@@ -19,7 +19,7 @@ type config struct {
 
 	ProjectID string `env:"PROJECT_ID,required"`
 
-	// What one user may ask of one instance: so many requests a second, and so many at once.
+	// What one user may ask: so many requests a second, and so many at once; while Redis is away, of each instance.
 	UserRate  float64 `env:"USER_RATE" envDefault:"20"`
 	UserBurst int     `env:"USER_BURST" envDefault:"100"`
 }

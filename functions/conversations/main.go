@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"cloud.google.com/go/pubsub/v2"
+	"github.com/go-redis/redis_rate/v10"
 	"golang.org/x/time/rate"
 
 	"earshot.dev/functions/conversations/api"
@@ -57,7 +58,7 @@ func run(ctx context.Context) (err error) {
 
 	handler := api.New(api.Options{
 		Reader: db.Read, Store: db, Publisher: events, User: auth.NewUsers(ctx, cfg.Auth).User,
-		Rate: rate.Limit(cfg.UserRate), Burst: cfg.UserBurst,
+		Rate: rate.Limit(cfg.UserRate), Burst: cfg.UserBurst, Shared: redis_rate.NewLimiter(rdb),
 	})
 	framework, err := server.HTTPFunction(ctx, handler.ServeHTTP)
 	if err != nil {

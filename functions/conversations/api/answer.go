@@ -23,6 +23,7 @@ const (
 	requestFailed     = "request_failed"
 	endNotAnnounced   = "end_not_announced"
 	pendingNotCleared = "pending_not_cleared"
+	limitNotShared    = "limit_not_shared"
 )
 
 // maxBody is what a request may bring, in bytes.
@@ -49,7 +50,7 @@ func (a *API) handler(h handle) http.HandlerFunc {
 		uid, err := a.User(r)
 		if err == nil {
 			r = r.WithContext(logging.With(r.Context(), slog.String("uid", uid)))
-			err = a.limits.admit(uid)
+			err = a.limits.admit(r.Context(), uid)
 		}
 		var reply answer
 		if err == nil {

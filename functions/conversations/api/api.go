@@ -8,6 +8,7 @@ import (
 	"path"
 	"time"
 
+	"github.com/go-redis/redis_rate/v10"
 	"golang.org/x/time/rate"
 
 	"earshot.dev/shared/account"
@@ -48,14 +49,17 @@ type Publisher interface {
 	Publish(ctx context.Context, e event.Event) error
 }
 
-// Options are what an API works with; all are needed.
+// Options are what an API works with; all but Shared are needed.
 type Options struct {
 	Reader    Reader
 	Store     Store
 	Publisher Publisher
 	User      func(r *http.Request) (uid string, err error) // who asks, by the token of the request
-	Rate      rate.Limit                                    // requests a second of one user, of this instance
+	Rate      rate.Limit                                    // requests a second of one user
 	Burst     int                                           // how many may come at once
+
+	// Shared counts the requests of a user to all instances; nil: there is one instance.
+	Shared *redis_rate.Limiter
 }
 
 // API is the handler. It is safe for concurrent use.
@@ -67,7 +71,7 @@ type API struct {
 
 // New makes an API.
 func New(o Options) *API {
-	a := &API{Options: o, limits: newLimits(o.Rate, o.Burst), mux: http.NewServeMux()}
+	a := &API{Options: o, limits: newLimits(o.Rate, o.Burst, o.Shared), mux: http.NewServeMux()}
 	for pattern, handle := range a.routes() {
 		a.mux.HandleFunc(pattern, a.handler(handle))
 	}

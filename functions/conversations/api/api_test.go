@@ -182,27 +182,27 @@ func TestStoreFails(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimits(2, 5)
+		l := newLimits(2, 5, nil)
 		for i := range 5 {
-			if err := l.admit("anna"); err != nil {
+			if err := l.admit(t.Context(), "anna"); err != nil {
 				t.Fatalf("request %d: %v", i, err)
 			}
 		}
-		if err := l.admit("anna"); !fault.Is(err, fault.Overloaded) {
+		if err := l.admit(t.Context(), "anna"); !fault.Is(err, fault.Overloaded) {
 			t.Errorf("the sixth: got %v, want overloaded", err)
 		}
-		if err := l.admit("ben"); err != nil {
+		if err := l.admit(t.Context(), "ben"); err != nil {
 			t.Errorf("somebody else: %v", err)
 		}
 		<-time.After(500 * time.Millisecond)
-		if err := l.admit("anna"); err != nil {
+		if err := l.admit(t.Context(), "anna"); err != nil {
 			t.Errorf("half a second later: %v", err)
 		}
 		for i := range 3 * purgeAt {
 			if i%purgeAt == 0 {
 				<-time.After(time.Minute)
 			}
-			if err := l.admit(fmt.Sprint(i)); err != nil {
+			if err := l.admit(t.Context(), fmt.Sprint(i)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -211,7 +211,7 @@ func TestLimits(t *testing.T) {
 		}
 	})
 	r := newRig(t)
-	r.limits = newLimits(1, 1)
+	r.limits = newLimits(1, 1, nil)
 	wantStatus(t, r.call("GET", "/v1/conversations", ""), http.StatusOK)
 	refused := r.call("GET", "/v1/conversations", "")
 	wantProblem(t, refused, http.StatusTooManyRequests)

@@ -1,34 +1,74 @@
 package api
 
 import (
+	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/go-redis/redis_rate/v10"
 	"golang.org/x/time/rate"
 
 	"earshot.dev/shared/fault"
+	"earshot.dev/shared/logging"
 )
 
 // purgeAt is how many users are known before those are forgotten who have not asked for a while.
 const purgeAt = 10_000
 
-// limits keep one user from taking what is everybody's. They are of this instance: a user's requests spread over as
-// many instances as there are, which is enough to keep a client with a fault in bounds.
+// limits keep one user from taking what is everybody's. All instances count together, in Redis; and each by itself, so
+// that one which can't reach Redis still keeps a client with a fault in bounds.
 type limits struct {
-	rate  rate.Limit
-	burst int
+	rate   rate.Limit
+	burst  int
+	shared *redis_rate.Limiter // nil: this instance is alone
+	avoid  atomic.Int64        // until when Redis isn't asked, since it has failed: Unix ns
 
 	mu    sync.Mutex
 	users map[string]*rate.Limiter
 	purge int // at how many
 }
 
-func newLimits(r rate.Limit, burst int) *limits {
-	return &limits{rate: r, burst: burst, users: make(map[string]*rate.Limiter), purge: purgeAt}
+func newLimits(r rate.Limit, burst int, shared *redis_rate.Limiter) *limits {
+	return &limits{rate: r, burst: burst, shared: shared, users: make(map[string]*rate.Limiter), purge: purgeAt}
 }
 
+// Redis is asked for no longer than sharedLimit, and not again for avoidFor after it has failed.
+const (
+	sharedLimit = 50 * time.Millisecond
+	avoidFor    = 5 * time.Second
+)
+
 // admit counts a request of a user. fault.Overloaded: it is one too many.
-func (l *limits) admit(uid string) error {
+func (l *limits) admit(ctx context.Context, uid string) error {
+	if !l.here(uid) || !l.everywhere(ctx, uid) {
+		return fault.Newf(fault.Overloaded, "admit request", "too many requests: over %v a second", float64(l.rate))
+	}
+	return nil
+}
+
+// everywhere counts a request together with the other instances. Where that can't be done it is let in.
+func (l *limits) everywhere(ctx context.Context, uid string) bool {
+	now := time.Now()
+	if l.shared == nil || l.rate == rate.Inf || now.UnixNano() < l.avoid.Load() {
+		return true
+	}
+	within, cancel := context.WithTimeout(ctx, sharedLimit)
+	defer cancel()
+	each := time.Duration(float64(time.Second) / float64(l.rate))
+	result, err := l.shared.Allow(within, "requests:"+uid, redis_rate.Limit{Rate: 1, Period: each, Burst: l.burst})
+	if err != nil {
+		if ctx.Err() == nil {
+			l.avoid.Store(now.Add(avoidFor).UnixNano())
+			logging.Error(ctx, limitNotShared, fault.New(fault.Unavailable, "count request", err))
+		}
+		return true
+	}
+	return result.Allowed > 0
+}
+
+// here counts a request in this instance.
+func (l *limits) here(uid string) bool {
 	l.mu.Lock()
 	user := l.users[uid]
 	if user == nil {
@@ -37,10 +77,7 @@ func (l *limits) admit(uid string) error {
 		l.users[uid] = user
 	}
 	l.mu.Unlock()
-	if !user.Allow() {
-		return fault.Newf(fault.Overloaded, "admit request", "too many requests: over %v a second", float64(l.rate))
-	}
-	return nil
+	return user.Allow()
 }
 
 // forget drops users of whom nothing is to be remembered, from time to time.
