@@ -201,3 +201,10 @@ func (d direct) Conversation(ctx context.Context, uid, cid string) (conversation
 	segments, err := d.Segments(ctx, uid, cid)
 	return c, segments, err
 }
+
+func (d direct) Photos(ctx context.Context, uid string, c *conversation.Conversation) ([]conversation.Photo, error) {
+	if c.Photos == 0 {
+		return nil, nil
+	}
+	return d.Store.Photos(ctx, uid, c.ID, c.Photos)
+}
