@@ -166,7 +166,8 @@ func serveKept(t *testing.T, data string) {
 		t.Fatal(err)
 	}
 	tell(t, string(line))
-	if _, err := bufio.NewReader(os.Stdin).ReadBytes('\n'); err != nil {
+	asked := bufio.NewReader(os.Stdin)
+	if _, err := asked.ReadBytes('\n'); err != nil {
 		t.Fatal(err)
 	}
 	for _, after := range []bool{false, true} {
@@ -175,7 +176,9 @@ func serveKept(t *testing.T, data string) {
 			<-ctx.Done()
 		}})
 	}
-	<-t.Context().Done()
+	if _, err := io.Copy(io.Discard, asked); err != nil { // until the test is gone
+		t.Error(err)
+	}
 }
 
 // tell writes a line for the test that has launched this process.

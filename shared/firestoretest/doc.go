@@ -19,18 +19,19 @@
 //
 // # What a read takes
 //
-// A query reads no more than it gives, and a few entries at its bounds, whatever the collection holds: equalities, in, or
-// and array-contains(-any) are looked up, and an order is followed up to the limit. So it is for RunQuery, aggregations,
-// ListDocuments, listeners (each time something changes that they have, or would have), transactions, and reads of the
-// past, which also pass over what was moved into their way since. What an index can't tell is filtered: !=, not-in, and
-// conditions on fields beside those that the query orders by.
+// A query reads no more than it gives, and a few entries at its bounds, whatever the collection holds: equalities, in,
+// or and array-contains(-any) are looked up, and an order is followed up to the limit. So it is for RunQuery,
+// aggregations, ListDocuments, listeners (each time something changes that they have, or would have), transactions,
+// and reads of the past, which also pass over what was moved into their way since. What an index can't tell is
+// filtered: !=, not-in, and conditions on fields beside those that the query orders by.
 //
-// For that there must be an index, and nobody declares one. The first query of its kind (the fields that it compares and
-// orders by, and the collection) makes it, if there are more than 100 documents: it looks at all documents of the
-// collection once, with all their versions, while nothing can be written. The index is then kept for the life of the
-// server, in memory, and brought up to date by every commit; it isn't in the file. No query in the order of names needs
-// one, unless it wants a field equal to something. Aggregations and nearest-vector queries look at all that they are about,
-// and a query for the collections of an id below some document looks at those elsewhere too.
+// For that there must be an index, and nobody declares one. The first query of its kind (the fields that it compares
+// and orders by, and the collection) makes it, if there are more than 100 documents: it looks at all documents of the
+// collection once, with all their versions, while nothing can be written (some 0.2 s for 100,000). The index is then
+// kept for the life of the server, in memory, and brought up to date by every commit; it isn't in the file. No query
+// in the order of names needs one, unless it wants a field equal to something. Aggregations and nearest-vector queries
+// look at all that they are about, and a query for the collections of an id below some document looks at those
+// elsewhere too.
 //
 // # For tests
 //
