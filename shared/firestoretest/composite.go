@@ -24,14 +24,14 @@ type IndexField struct {
 
 // checkIndex refuses a query that needs a composite index that is not there. Indexes are merged where they can be: each
 // field that is wanted equal to something must be in one that ends with the query's orders.
-func (db *database) checkIndex(q *query, where *pb.StructuredQuery_Filter) error {
+func (db *database) checkIndex(q *query, ways [][]comparison) error {
 	if db.indexes == nil {
 		return nil
 	}
-	orders := q.shape.orders
+	orders := q.orders
 	sorted := len(orders) - 1 // without the name
-	for _, equal := range branches(where) {
-		equal = slices.DeleteFunc(equal, func(path string) bool { return ordersBy(orders, path) })
+	for _, way := range ways {
+		equal := slices.DeleteFunc(wantedEqual(way), func(path string) bool { return ordersBy(orders, path) })
 		turned := sorted > 0 && orders[sorted].desc != orders[sorted-1].desc
 		named := sorted == 0 && (len(equal) > 0 || !orders[0].desc) // names alone are indexed in one direction
 		if named || sorted == 1 && len(equal) == 0 && !turned {
@@ -51,41 +51,16 @@ func (db *database) checkIndex(q *query, where *pb.StructuredQuery_Filter) error
 	return nil
 }
 
-// branches gives the fields that each disjunct of a filter wants equal to something, or to have some element.
-func branches(f *pb.StructuredQuery_Filter) [][]string {
-	switch f := f.GetFilterType().(type) {
-	case *pb.StructuredQuery_Filter_CompositeFilter:
-		if f.CompositeFilter.GetOp() == pb.StructuredQuery_CompositeFilter_OR {
-			var all [][]string
-			for _, inner := range f.CompositeFilter.GetFilters() {
-				all = append(all, branches(inner)...)
-			}
-			return all
-		}
-		all := [][]string{nil}
-		for _, inner := range f.CompositeFilter.GetFilters() {
-			var next [][]string
-			for _, one := range all {
-				for _, other := range branches(inner) {
-					next = append(next, slices.Concat(one, other))
-				}
-			}
-			all = next
-		}
-		return all
-	case *pb.StructuredQuery_Filter_FieldFilter:
-		switch f.FieldFilter.GetOp() {
-		case pb.StructuredQuery_FieldFilter_EQUAL, pb.StructuredQuery_FieldFilter_IN,
-			pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS, pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS_ANY:
-			return [][]string{{f.FieldFilter.GetField().GetFieldPath()}}
-		}
-	case *pb.StructuredQuery_Filter_UnaryFilter:
-		switch f.UnaryFilter.GetOp() {
-		case pb.StructuredQuery_UnaryFilter_IS_NULL, pb.StructuredQuery_UnaryFilter_IS_NAN:
-			return [][]string{{f.UnaryFilter.GetField().GetFieldPath()}}
+// wantedEqual gives the fields that conditions want equal to something, or to have some element.
+func wantedEqual(conditions []comparison) []string {
+	var paths []string
+	for _, c := range conditions {
+		switch c.op {
+		case pb.StructuredQuery_FieldFilter_EQUAL, pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS:
+			paths = append(paths, order{path: c.path}.text())
 		}
 	}
-	return [][]string{nil}
+	return paths
 }
 
 // ordersBy reports whether a path is among the orders; the name always is.

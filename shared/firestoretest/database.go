@@ -28,6 +28,7 @@ type database struct {
 	groups    map[string]*group // by collection id
 	replaced  []replacement     // in order of time
 	listeners map[*listener]bool
+	examined  atomic.Int64 // documents and index entries that queries looked at, to see what they take
 
 	transactions transactions
 }
@@ -181,6 +182,11 @@ func (db *database) forget(horizon time.Time) {
 	for ; done < len(db.replaced) && !db.replaced[done].at.After(horizon); done++ {
 		d := db.replaced[done].document
 		first := slices.IndexFunc(d.versions, func(v version) bool { return !v.at.Before(db.replaced[done].at) })
+		for i, v := range d.versions[:first] {
+			for _, x := range db.group(d.key.collection()).covering(d.key) {
+				x.forget(d.key, v, d.versions[i+1].at)
+			}
+		}
 		clear(d.versions[:first])
 		d.versions = d.versions[first:]
 		if len(d.versions) == 1 && !d.versions[0].exists() {
@@ -199,6 +205,7 @@ func (db *database) scan(prefix string, from key, t time.Time, visit func(k key,
 		if !strings.HasPrefix(string(k), prefix) {
 			return false
 		}
+		db.examined.Add(1)
 		v := d.at(t)
 		return !v.exists() || visit(k, v)
 	})

@@ -3,24 +3,31 @@ package firestoretest
 import (
 	"slices"
 	"strings"
+	"time"
 
-	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 	"github.com/tidwall/btree"
 )
 
-// An index holds the present documents of a collection, or of all collections of one id, that have certain fields, in
-// the order of these fields: first those that a query wants equal to something, then those that it orders by. So what
-// a query finds lies together and in order, and it reads no more than it gives.
+// An index holds the documents of a collection, or of all collections of one id, that have certain fields, in the order
+// of these fields: first those that a query wants to have or to be equal to something, then those that it orders by. So
+// what a query finds lies together and in order, and it reads no more than it gives.
 //
-// Firestore wants such indexes to be made beforehand; here the first query that read much in vain makes one. What was
-// at a past time can't be read from it.
+// Firestore wants such indexes to be made beforehand; here the first query of its kind makes one, and it is kept.
 type index struct {
 	shape   shape
-	entries btree.Map[string, *document] // by position
+	present btree.Map[string, *document] // by position
+	past    btree.Map[string, left]      // likewise; where documents were, as long as these versions are kept
+}
+
+// left is a document that is no longer where it was.
+type left struct {
+	*document
+	until time.Time // of the commit that took it away last
 }
 
 // shape is what an index is ordered by.
 type shape struct {
+	array  []string   // the path of a field that has a position for each element; nil: none
 	equal  [][]string // field paths
 	orders []order    // the last is the name
 }
@@ -34,12 +41,15 @@ type order struct {
 // allCollections stands for all collections of an id. It is the key of no collection.
 const allCollections key = ""
 
-// wasted is how many documents a query must have read in vain before an index is made for it.
-const wasted = 100
+// few is how many documents a collection may have that is looked through rather than indexed.
+const few = 100
 
 // id tells shapes apart.
 func (s shape) id() string {
 	var b strings.Builder
+	if s.array != nil {
+		b.WriteString("@" + strings.Join(s.array, separator) + "\n")
+	}
 	for _, path := range s.equal {
 		b.WriteString("=" + strings.Join(path, separator) + "\n")
 	}
@@ -49,23 +59,41 @@ func (s shape) id() string {
 	return b.String()
 }
 
-// position is the place of a document in an index; false: it has none, as a field is missing.
-func (s shape) position(k key, f fields) (string, bool) {
-	var b []byte
+// positions are the places of a document in an index; none, if a field is missing.
+func (s shape) positions(k key, f fields) []string {
+	var rest []byte
 	for _, path := range s.equal {
 		v, ok := lookup(f, path)
 		if !ok {
-			return "", false
+			return nil
 		}
-		b = appendValue(b, v)
+		rest = appendValue(rest, v)
 	}
+	rest, ok := s.appendOrders(rest, k, f)
+	switch {
+	case !ok:
+		return nil
+	case s.array == nil:
+		return []string{string(rest)}
+	}
+	v, _ := lookup(f, s.array)
+	var all []string
+	for _, element := range v.GetArrayValue().GetValues() {
+		all = append(all, string(append(appendValue(nil, element), rest...)))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// appendOrders encodes what a document has for the orders; false: a field is missing.
+func (s shape) appendOrders(b []byte, k key, f fields) ([]byte, bool) {
 	for _, o := range s.orders {
 		var ok bool
 		if b, ok = o.append(b, k, f); !ok {
-			return "", false
+			return b, false
 		}
 	}
-	return string(b), true
+	return b, true
 }
 
 // append encodes what a document has for an order.
@@ -98,21 +126,37 @@ func turn(b []byte) []byte {
 	return b
 }
 
-// change takes a document's old version out of the index and the new one in.
+// change takes a document's old version out of the present and the new one in.
 func (x *index) change(c change) {
-	before, was := "", false
+	var before, after []string
 	if c.old.exists() {
-		before, was = x.shape.position(c.key, c.old.fields)
+		before = x.shape.positions(c.key, c.old.fields)
 	}
-	after, is := "", false
 	if c.new.exists() {
-		after, is = x.shape.position(c.key, c.new.fields)
+		after = x.shape.positions(c.key, c.new.fields)
 	}
-	if was && (!is || before != after) {
-		x.entries.Delete(before)
+	for _, position := range before {
+		if _, stays := slices.BinarySearch(after, position); !stays {
+			x.present.Delete(position)
+			x.past.Set(position, left{c.document, c.new.at})
+		}
 	}
-	if is && (!was || before != after) {
-		x.entries.Set(after, c.document)
+	for _, position := range after {
+		if _, was := slices.BinarySearch(before, position); !was {
+			x.present.Set(position, c.document)
+		}
+	}
+}
+
+// forget drops from the past what only a version had that was replaced at a time.
+func (x *index) forget(k key, v version, replaced time.Time) {
+	if !v.exists() {
+		return
+	}
+	for _, position := range x.shape.positions(k, v.fields) {
+		if was, ok := x.past.Get(position); ok && !was.until.After(replaced) {
+			x.past.Delete(position)
+		}
 	}
 }
 
@@ -127,72 +171,76 @@ func (g *group) covering(k key) []*index {
 	return all
 }
 
-// addIndex makes the index that a query wants, unless it is there.
-func (db *database) addIndex(q *query) {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	g := db.group(q.group)
-	id := q.shape.id()
-	if g.indexes[q.scope][id] != nil {
+// index gives the index of a shape that a query would like; nil: it isn't there.
+func (db *database) index(q *query, s *shape) *index {
+	g := db.groups[q.group]
+	if g == nil || len(g.indexes[q.scope]) == 0 {
+		return nil
+	}
+	return g.indexes[q.scope][s.id()]
+}
+
+// prepare makes the indexes that a query would like and that are not there, if there is more than a few documents where
+// it looks. Whoever is about to run a query calls it, without the lock.
+func (db *database) prepare(q *query) {
+	db.mu.RLock()
+	wants := db.wantsIndex(q)
+	db.mu.RUnlock()
+	if wants {
+		db.addIndexes(q)
+	}
+}
+
+// wantsIndex reports whether a query would have to look at many documents for want of an index.
+func (db *database) wantsIndex(q *query) bool {
+	lacks := func(p part) bool { return p.index != nil && db.index(q, p.index) == nil }
+	if q.group == "" || !slices.ContainsFunc(q.parts, lacks) {
+		return false
+	}
+	n := 0
+	db.inScope(q, func(*document) bool {
+		n++
+		return n <= few
+	})
+	return n > few
+}
+
+// inScope visits all documents that an index for a query has to know of, until visit says that it is enough.
+func (db *database) inScope(q *query, visit func(d *document) bool) {
+	g := db.groups[q.group]
+	if g == nil {
 		return
 	}
-	x := &index{shape: q.shape}
 	g.documents.Ascend(q.scope, func(k key, d *document) bool {
 		if !strings.HasPrefix(string(k), string(q.scope)) {
 			return false
 		}
-		if q.scope == allCollections || k.parent() == q.scope {
-			x.change(change{document: d, new: d.latest()})
-		}
-		return true
+		return q.scope != allCollections && k.parent() != q.scope || visit(d)
 	})
-	if g.indexes[q.scope] == nil {
-		g.indexes[q.scope] = make(map[string]*index)
-	}
-	g.indexes[q.scope][id] = x
 }
 
-// bounds are the least position at which a query may find something in an index, and what positions at which it does
-// begin with or come before.
-func (q *query) bounds() (from, through string) {
-	low, high := q.ranges()
-	from, through = string(q.equal)+low, string(q.equal)+high
-	if q.start != nil {
-		from = max(from, string(q.equal)+q.start.position)
-	}
-	return from, through
-}
-
-// ranges are the bounds that a query's inequalities set to the first field that it orders by.
-func (q *query) ranges() (low, high string) {
-	first := q.shape.orders[0]
-	for _, f := range q.inequalities {
-		if first.path == nil || !slices.Equal(f.path, first.path) {
+// addIndexes makes the indexes that a query would like, those that are not there.
+func (db *database) addIndexes(q *query) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	for _, p := range q.parts {
+		if p.index == nil || db.index(q, p.index) != nil {
 			continue
 		}
-		value, kind := string(appendValue(nil, f.value)), string([]byte{byte(rank(f.value))})
-		switch f.op {
-		case pb.StructuredQuery_FieldFilter_GREATER_THAN, pb.StructuredQuery_FieldFilter_GREATER_THAN_OR_EQUAL:
-			low, high = max(low, value), least(high, kind)
-		case pb.StructuredQuery_FieldFilter_LESS_THAN, pb.StructuredQuery_FieldFilter_LESS_THAN_OR_EQUAL:
-			low, high = max(low, kind), least(high, value)
+		x := &index{shape: *p.index}
+		db.inScope(q, func(d *document) bool {
+			db.examined.Add(1)
+			before := version{}
+			for _, v := range d.versions { // as they were written
+				x.change(change{document: d, old: before, new: v})
+				before = v
+			}
+			return true
+		})
+		g := db.group(q.group)
+		if g.indexes[q.scope] == nil {
+			g.indexes[q.scope] = make(map[string]*index)
 		}
+		g.indexes[q.scope][x.shape.id()] = x
 	}
-	if first.desc {
-		low, high = string(turn([]byte(high))), string(turn([]byte(low)))
-	}
-	return low, high
-}
-
-// least is the lesser of two upper bounds, of which none is "".
-func least(a, b string) string {
-	if a == "" || b < a {
-		return b
-	}
-	return a
-}
-
-// beyond reports whether a position comes after a bound and doesn't begin with it; nothing is beyond none.
-func beyond(position, bound string) bool {
-	return position[:min(len(position), len(bound))] > bound
 }

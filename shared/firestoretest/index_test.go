@@ -31,52 +31,6 @@ func fill(t testing.TB, s *Server, collection string, n int, fields func(i int) 
 	return db
 }
 
-// A query whose order and limit say so reads no more than it gives. The first of its kind makes the index.
-func TestQueriesReadWhatTheyGive(t *testing.T) {
-	const documents, limit = 100_000, 10
-	s := start(t, Options{})
-	db := fill(t, s, "c", documents, func(i int) fields {
-		return fields{"n": integer(int64(i * 7919 % documents)), "kind": integer(int64(i % 1000)), "list": array([]*pb.Value{integer(int64(i))})}
-	})
-	greater, equals := pb.StructuredQuery_FieldFilter_GREATER_THAN, pb.StructuredQuery_FieldFilter_EQUAL
-	kind := compareField("kind", equals, integer(7))
-	and := pb.StructuredQuery_CompositeFilter_AND
-	descending := orderBy("n")
-	descending[0].Direction = pb.StructuredQuery_DESCENDING
-	at := func(n int64) *pb.Cursor { return &pb.Cursor{Values: []*pb.Value{integer(n)}} }
-	name := &pb.Value{ValueType: &pb.Value_ReferenceValue{ReferenceValue: testDocuments + "/c/0050000"}}
-	byName := orderBy(nameField)
-	byName[0].Direction = pb.StructuredQuery_DESCENDING
-	for what, query := range map[string]*pb.StructuredQuery{
-		"by name":                   {},
-		"by name, from one on":      {OrderBy: orderBy(nameField), StartAt: &pb.Cursor{Values: []*pb.Value{name}}},
-		"by name, descending":       {OrderBy: byName, StartAt: &pb.Cursor{Values: []*pb.Value{name}}},
-		"by a field":                {OrderBy: orderBy("n")},
-		"descending":                {OrderBy: descending},
-		"from a value on":           {OrderBy: orderBy("n"), StartAt: at(documents / 2)},
-		"up to a value, descending": {OrderBy: descending, StartAt: at(documents / 2)},
-		"greater":                   {Where: compareField("n", greater, integer(documents/2))},
-		"equal":                     {Where: kind},
-		"equal and ordered":         {Where: kind, OrderBy: orderBy("n")},
-		"equal and greater":         {Where: compound(and, kind, compareField("n", greater, integer(100)))},
-	} {
-		query.From, query.Limit = from("c"), wrapped(limit)
-		q, err := db.newQuery(testDocuments, query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for run := range 2 {
-			_, found, err := db.find(q, untransacted{&pb.RunQueryRequest{}}, nil)
-			if err != nil || len(found.matches) != limit {
-				t.Fatalf("%s: %d documents (%v), want %d", what, len(found.matches), err, limit)
-			}
-			if run == 1 && found.examined > limit+1 { // a cursor may stand at one that is not wanted
-				t.Errorf("%s: %d documents read to give %d of %d", what, found.examined, limit, documents)
-			}
-		}
-	}
-}
-
 // chance makes documents and queries.
 type chance struct{ *rand.Rand }
 
@@ -106,7 +60,7 @@ func (c chance) fields() fields {
 }
 
 func (c chance) write() *pb.Write {
-	path := fmt.Sprintf("%s/%d", pick(c, []string{"c", "u/1/c", "u/2/c", "d"}), c.IntN(40))
+	path := fmt.Sprintf("%s/%d", pick(c, []string{"c", "u/1/c", "u/2/c", "d"}), c.IntN(12))
 	if c.IntN(4) == 0 {
 		return &pb.Write{Operation: &pb.Write_Delete{Delete: testDocuments + "/" + path}}
 	}
@@ -114,6 +68,18 @@ func (c chance) write() *pb.Write {
 }
 
 func (c chance) filter() *pb.StructuredQuery_Filter {
+	if c.IntN(8) == 0 {
+		op := pb.StructuredQuery_FieldFilter_Operator(1 + c.IntN(5))
+		name := fmt.Sprintf("%s/%s/%d", testDocuments, pick(c, []string{"c", "u/1/c"}), c.IntN(12))
+		return compareField(nameField, op, &pb.Value{ValueType: &pb.Value_ReferenceValue{ReferenceValue: name}})
+	}
+	if c.IntN(8) == 0 {
+		is := &pb.StructuredQuery_UnaryFilter{
+			Op:          pb.StructuredQuery_UnaryFilter_Operator(2 + c.IntN(4)),
+			OperandType: &pb.StructuredQuery_UnaryFilter_Field{Field: &pb.StructuredQuery_FieldReference{FieldPath: pick(c, []string{"x", "y"})}},
+		}
+		return &pb.StructuredQuery_Filter{FilterType: &pb.StructuredQuery_Filter_UnaryFilter{UnaryFilter: is}}
+	}
 	op := pb.StructuredQuery_FieldFilter_Operator(1 + c.IntN(10))
 	v := c.value()
 	if op >= pb.StructuredQuery_FieldFilter_IN && op != pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS {
@@ -125,15 +91,20 @@ func (c chance) filter() *pb.StructuredQuery_Filter {
 func (c chance) query() *pb.StructuredQuery {
 	s := &pb.StructuredQuery{From: from("c"), Offset: int32(c.IntN(3))} //nolint:gosec // small
 	s.From[0].AllDescendants = c.IntN(2) == 0
-	switch c.IntN(4) {
+	and, or := pb.StructuredQuery_CompositeFilter_AND, pb.StructuredQuery_CompositeFilter_OR
+	switch c.IntN(6) {
 	case 0:
 		s.Where = c.filter()
 	case 1:
-		s.Where = compound(pb.StructuredQuery_CompositeFilter_AND, c.filter(), c.filter())
+		s.Where = compound(and, c.filter(), c.filter())
 	case 2:
-		s.Where = compound(pb.StructuredQuery_CompositeFilter_OR, c.filter(), c.filter())
+		s.Where = compound(or, c.filter(), c.filter())
+	case 3:
+		s.Where = compound(and, compound(or, c.filter(), c.filter()), c.filter())
+	case 4:
+		s.Where = compound(or, compound(and, c.filter(), c.filter()), c.filter())
 	}
-	for _, path := range []string{"x", "y"} {
+	for _, path := range []string{"x", "y", nameField} {
 		if c.IntN(2) == 0 {
 			s.OrderBy = append(s.OrderBy, orderBy(path)...)
 			s.OrderBy[len(s.OrderBy)-1].Direction = pb.StructuredQuery_Direction(1 + c.IntN(2)) //nolint:gosec // small
@@ -145,7 +116,11 @@ func (c chance) query() *pb.StructuredQuery {
 	cursor := func() *pb.Cursor {
 		b := &pb.Cursor{Before: c.IntN(2) == 0}
 		for range c.IntN(len(s.GetOrderBy()) + 1) {
-			b.Values = append(b.Values, c.value())
+			v := c.value()
+			if s.GetOrderBy()[len(b.GetValues())].GetField().GetFieldPath() == nameField {
+				v = &pb.Value{ValueType: &pb.Value_ReferenceValue{ReferenceValue: fmt.Sprintf("%s/c/%d", testDocuments, c.IntN(12))}}
+			}
+			b.Values = append(b.Values, v)
 		}
 		return b
 	}
@@ -153,40 +128,68 @@ func (c chance) query() *pb.StructuredQuery {
 	return s
 }
 
-// Whatever is asked for, with an index or without, and whatever is written in between, a query gives what looking at
-// every document and comparing value by value gives.
+// Whatever is asked for, now or of a time before, with indexes or without, and whatever is written in between, a query
+// gives what looking at every document and comparing value by value gives.
 func TestIndexesFindTheSame(t *testing.T) {
 	for seed := range uint64(12) {
 		c := chance{rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // chance, not a secret
-		db, err := start(t, Options{}).database(testDatabase)
+		now := time.Now()
+		db, err := start(t, Options{Now: func() time.Time { return now }, History: time.Minute}).database(testDatabase)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var queries []asked
+		var queries []spoken
+		var times []time.Time
 		for range 100 {
 			for range 5 {
+				now = now.Add(time.Duration(c.IntN(5)) * time.Second) // a version can be read for some 30 commits
 				if _, err := db.commit([]*pb.Write{c.write()}, ""); err != nil {
 					t.Fatal(err)
 				}
+				times = append(times, db.clock.tick())
 			}
 			said := c.query()
 			q, err := db.newQuery(testDocuments, said)
 			if err != nil {
 				continue // such as != twice
 			}
-			queries = append(queries, asked{q, said})
-			for _, a := range []asked{queries[len(queries)-1], pick(c, queries)} {
-				want := a.everything(db)
-				if got := keys(db.run(a.query, db.clock.tick()).matches); !slices.Equal(got, want) {
-					t.Fatalf("seed %d, %v: got %q, want %q", seed, a.said, got, want)
+			queries = append(queries, spoken{q, said})
+			times = slices.DeleteFunc(times, func(at time.Time) bool { return now.Sub(at) > db.kept })
+			for _, a := range []spoken{queries[len(queries)-1], pick(c, queries), pick(c, queries)} {
+				for _, at := range []time.Time{db.clock.tick(), pick(c, times)} {
+					want := a.everything(db, at)
+					if got := keys(db.run(a.query, at).matches); !slices.Equal(got, want) {
+						t.Fatalf("seed %d, %v of %v: got %q, want %q", seed, a.said, at, got, want)
+					}
 				}
 			}
 			if c.IntN(2) == 0 {
-				db.addIndex(q)
+				db.addIndexes(q)
 			}
 		}
 		if len(queries) < 50 {
 			t.Errorf("seed %d: only %d queries of 100 are good", seed, len(queries))
+		}
+		onlyKept(t, db)
+	}
+}
+
+// onlyKept holds indexes to know of nothing but the versions that are kept.
+func onlyKept(t *testing.T, db *database) {
+	t.Helper()
+	for _, g := range db.groups {
+		for scope, shapes := range g.indexes {
+			for id, x := range shapes {
+				x.past.Scan(func(position string, l left) bool {
+					for _, v := range l.versions[:len(l.versions)-1] {
+						if slices.Contains(x.shape.positions(l.key, v.fields), position) {
+							return true
+						}
+					}
+					t.Errorf("the index %q on %q has %q in the past at %q, where no version of it is that is kept", id, scope, l.key, position)
+					return true
+				})
+			}
 		}
 	}
 }
@@ -199,19 +202,19 @@ func keys(all []match) []key {
 	return names
 }
 
-// asked is a query and how it was said.
-type asked struct {
+// spoken is a query and how it was said.
+type spoken struct {
 	*query
 	said *pb.StructuredQuery
 }
 
-// everything runs a query by looking at every document.
-func (q asked) everything(db *database) []key {
+// everything runs a query at a time by looking at every document.
+func (q spoken) everything(db *database, t time.Time) []key {
 	var all []match
 	db.documents.Scan(func(k key, d *document) bool {
-		m := match{key: k, version: d.latest()}
+		m := match{key: k, version: d.at(t)}
 		fits := m.exists() && q.covers(k) && q.filter(m)
-		for _, o := range q.shape.orders {
+		for _, o := range q.orders {
 			_, ok := valueOf(db, m, o)
 			fits = fits && ok
 		}
@@ -221,7 +224,7 @@ func (q asked) everything(db *database) []key {
 		return true
 	})
 	slices.SortFunc(all, func(a, b match) int {
-		for _, o := range q.shape.orders {
+		for _, o := range q.orders {
 			v, _ := valueOf(db, a, o)
 			w, _ := valueOf(db, b, o)
 			if c := o.sign() * compare(v, w); c != 0 {
@@ -253,34 +256,12 @@ func valueOf(db *database, m match, o order) (*pb.Value, bool) {
 }
 
 // beyond reports whether a document is on the right side of a cursor: after (1) the start, before (-1) the end.
-func (q asked) beyond(db *database, m match, cursor *pb.Cursor, side int) bool {
+func (q spoken) beyond(db *database, m match, cursor *pb.Cursor, side int) bool {
 	for i, want := range cursor.GetValues() {
-		v, _ := valueOf(db, m, q.shape.orders[i])
-		if c := q.shape.orders[i].sign() * compare(v, want); c != 0 {
+		v, _ := valueOf(db, m, q.orders[i])
+		if c := q.orders[i].sign() * compare(v, want); c != 0 {
 			return cmp.Compare(c, 0) == side
 		}
 	}
 	return len(cursor.GetValues()) == 0 || cursor.GetBefore() == (side > 0)
-}
-
-// Versions of the past are not in indexes.
-func TestIndexAndThePast(t *testing.T) {
-	now := time.Now()
-	s := start(t, Options{Now: func() time.Time { return now }})
-	db := fill(t, s, "c", 300, func(i int) fields { return fields{"n": integer(int64(i))} })
-	q, err := db.newQuery(testDocuments, &pb.StructuredQuery{From: from("c"), OrderBy: orderBy("n"), Limit: wrapped(1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	db.addIndex(q)
-	past := db.clock.tick()
-	if _, err := db.commit([]*pb.Write{replace("c/0000000", fields{"n": integer(1000)})}, ""); err != nil {
-		t.Fatal(err)
-	}
-	if got := keys(db.run(q, past).matches); !slices.Equal(got, []key{"c\x000000000"}) {
-		t.Errorf("in the past: got %q", got)
-	}
-	if got := keys(db.run(q, db.clock.tick()).matches); !slices.Equal(got, []key{"c\x000000001"}) {
-		t.Errorf("now: got %q", got)
-	}
 }

@@ -20,6 +20,7 @@ const (
 	maxTransforms = 500 // of one document in a commit
 	maxBatch      = 500 // writes of a BatchWrite
 	maxVector     = 2048
+	maxEntries    = 40_000 // of indexes, of one document
 )
 
 // checkFields holds a document to the rules for field names, values and size, and brings values into the form in
@@ -31,7 +32,34 @@ func checkFields(k key, f fields) error {
 	if size := documentSize(k, f); size > maxDocument {
 		return invalid("the document %q has %d bytes, over the limit of %d", k, size, maxDocument)
 	}
+	if n := entriesOf(f); n > maxEntries {
+		return invalid("too many index entries for the document %q: %d, over the limit of %d", k, n, maxEntries)
+	}
 	return nil
+}
+
+// entriesOf is how many entries a document has in the indexes that Firestore makes by itself: of each field one ascending
+// and one descending, of those in a map likewise, and of an array one for each element
+// (https://firebase.google.com/docs/firestore/query-data/index-overview#automatic_indexing).
+func entriesOf(f fields) int {
+	n := 0
+	for _, v := range f {
+		switch t := v.GetValueType().(type) {
+		case *pb.Value_MapValue:
+			if _, ok := vectorOf(v); !ok {
+				n += entriesOf(t.MapValue.GetFields())
+			}
+		case *pb.Value_ArrayValue:
+			elements := make(map[string]bool)
+			for _, element := range t.ArrayValue.GetValues() {
+				elements[string(appendValue(nil, element))] = true
+			}
+			n += len(elements)
+		default:
+			n += 2
+		}
+	}
+	return n
 }
 
 func checkMap(f fields, depth int) error {

@@ -27,6 +27,7 @@ func (s *Server) ListDocuments(_ context.Context, r *pb.ListDocumentsRequest) (*
 	if err != nil {
 		return nil, err
 	}
+	db.prepare(q)
 	db.mu.RLock()
 	defer db.mu.RUnlock()
 	view, err := db.view(r, nil)
@@ -49,7 +50,7 @@ func (s *Server) ListDocuments(_ context.Context, r *pb.ListDocumentsRequest) (*
 	if len(listed) > size {
 		listed = listed[:size]
 		response.NextPageToken = string(listed[size-1].key)
-		if len(q.shape.orders) > 1 {
+		if len(q.orders) > 1 {
 			response.NextPageToken = positionToken(listed[size-1].position)
 		}
 	}
@@ -80,7 +81,7 @@ func (db *database) newList(r *pb.ListDocumentsRequest) (*query, error) {
 	if err != nil || r.GetPageToken() == "" {
 		return q, err
 	}
-	if len(q.shape.orders) > 1 {
+	if len(q.orders) > 1 {
 		q.start, err = boundOf(r.GetPageToken())
 		return q, err
 	}
@@ -88,8 +89,8 @@ func (db *database) newList(r *pb.ListDocumentsRequest) (*query, error) {
 	if !strings.HasPrefix(string(name), q.prefix) {
 		return nil, invalid("the page token belongs to another list")
 	}
-	position, _ := q.shape.orders[0].append(nil, name, nil)
-	q.start = &bound{position: string(position), name: name}
+	position, _ := q.orders[0].append(nil, name, nil)
+	q.start = &bound{position: string(position)}
 	return q, nil
 }
 
@@ -132,20 +133,21 @@ func listOrders(text string) ([]*pb.StructuredQuery_Order, error) {
 func (db *database) listMissing(q *query, v view, after key, limit int) []match {
 	list := func(t time.Time) []match {
 		var listed []match
-		last := after
-		db.scan(q.prefix, beyondAll(after), t, func(k key, there version) bool {
-			id, _, below := strings.Cut(string(k[len(q.prefix):]), separator)
-			k = key(q.prefix + id)
-			if k == last {
-				return true
+		for last := after; len(listed) < limit; last = listed[len(listed)-1].key {
+			more := false
+			db.scan(q.prefix, beyondAll(last), t, func(k key, there version) bool {
+				id, _, below := strings.Cut(string(k[len(q.prefix):]), separator)
+				if below {
+					there = version{}
+				}
+				listed = append(listed, match{key: key(q.prefix + id), version: there})
+				more = true
+				return false
+			})
+			if !more {
+				break
 			}
-			if below {
-				there = version{}
-			}
-			last = k
-			listed = append(listed, match{key: k, version: there})
-			return len(listed) < limit
-		})
+		}
 		return listed
 	}
 	listed := list(v.at)

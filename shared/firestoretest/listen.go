@@ -1,6 +1,7 @@
 package firestoretest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -67,10 +68,17 @@ type listener struct {
 
 	mu       sync.Mutex // taken after the database's
 	written  map[key]bool
-	requests []*pb.ListenRequest
+	requests []asked
 
 	targets map[int32]*target // the teller's
 	told    []*pb.ListenResponse
+}
+
+// asked is a target to add, or one to remove.
+type asked struct {
+	*pb.ListenRequest
+	target *target
+	err    error // why it can't be added
 }
 
 func (db *database) listen(l *listener) {
@@ -87,9 +95,13 @@ func (db *database) unlisten(l *listener) {
 
 // ask notes a request.
 func (l *listener) ask(r *pb.ListenRequest) {
+	a := asked{ListenRequest: r}
+	if wanted := r.GetAddTarget(); wanted != nil {
+		a.target, a.err = l.db.newTarget(wanted)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.requests = append(l.requests, r)
+	l.requests = append(l.requests, a)
 	l.awake()
 }
 
@@ -130,11 +142,16 @@ func (l *listener) tell(ctx context.Context, stream pb.Firestore_ListenServer) {
 
 // advance brings all targets to the present.
 func (l *listener) advance() {
+	l.mu.Lock()
+	requests := l.requests
+	l.requests = nil
+	l.mu.Unlock()
+	l.prepare(requests)
 	l.db.mu.RLock()
 	defer l.db.mu.RUnlock()
 	l.mu.Lock()
-	requests, written := l.requests, l.written
-	l.requests, l.written = nil, make(map[key]bool)
+	written := l.written
+	l.written = make(map[key]bool)
 	l.mu.Unlock()
 	now := l.db.clock.tick()
 	news := false
@@ -146,7 +163,7 @@ func (l *listener) advance() {
 	for _, r := range requests {
 		switch change := r.GetTargetChange().(type) {
 		case *pb.ListenRequest_AddTarget:
-			if l.add(change.AddTarget, now) {
+			if l.add(change.AddTarget, r.target, r.err, now) {
 				news = true
 			}
 		case *pb.ListenRequest_RemoveTarget:
@@ -160,8 +177,18 @@ func (l *listener) advance() {
 	}
 }
 
-// add takes up a target and tells what it has. A target that can't be listened to is removed, with the cause.
-func (l *listener) add(wanted *pb.Target, now time.Time) bool {
+// prepare makes the indexes that the queries of targets would like, those that are there and those that are asked for.
+func (l *listener) prepare(requests []asked) {
+	for _, t := range l.targets {
+		t.prepare()
+	}
+	for _, r := range requests {
+		r.target.prepare()
+	}
+}
+
+// add takes up a target and tells what it has. One that can't be listened to, for a cause, is removed with the cause.
+func (l *listener) add(wanted *pb.Target, t *target, err error, now time.Time) bool {
 	id := wanted.GetTargetId()
 	for ; id == 0 || wanted.GetTargetId() == 0 && l.targets[id] != nil; id++ { // 0: the server chooses
 	}
@@ -169,17 +196,12 @@ func (l *listener) add(wanted *pb.Target, now time.Time) bool {
 		l.remove(id, invalid("there is a target %d already", id))
 		return false
 	}
-	t, err := l.db.newTarget(id, wanted)
-	if err != nil {
+	since, malformed := resumeTime(wanted)
+	if err = cmp.Or(err, malformed); err != nil {
 		l.remove(id, err)
 		return false
 	}
-	since, err := resumeTime(wanted)
-	if err != nil {
-		l.remove(id, err)
-		return false
-	}
-	l.targets[id] = t
+	t.id, l.targets[id] = id, t
 	l.change(pb.TargetChange_ADD, time.Time{}, id)
 	switch {
 	case since.IsZero():

@@ -16,28 +16,19 @@ type query struct {
 	group  string // the id of the collections; "": any
 	scope  key    // the one collection, or allCollections
 
-	filter       func(match) bool
-	shape        shape        // of the index that it would like
-	equal        []byte       // encoding of what the fields of shape.equal are equal to
-	inequalities []comparison // that all hold
-	start, end   *bound
-	offset       int
-	limit        int // -1: none
-	projection   mask
-	nearest      *nearest
-}
-
-// comparison is a field filter.
-type comparison struct {
-	path  []string
-	op    pb.StructuredQuery_FieldFilter_Operator
-	value *pb.Value
+	filter     func(match) bool
+	orders     []order // the last is the name
+	parts      []part  // together they have all that passes the filter
+	start, end *bound
+	offset     int
+	limit      int // -1: none
+	projection mask
+	nearest    *nearest
 }
 
 // bound is a cursor.
 type bound struct {
 	position string // or the beginning of one
-	name     key    // where the query orders by nothing else
 	before   bool
 }
 
@@ -74,13 +65,14 @@ func (db *database) newQuery(parent string, s *pb.StructuredQuery) (*query, erro
 	if q.filter, err = db.newFilter(s.GetWhere()); err != nil {
 		return nil, err
 	}
-	if q.shape.orders, err = newOrders(s); err != nil {
+	if q.orders, err = newOrders(s); err != nil {
 		return nil, err
 	}
-	if err := db.checkIndex(q, s.GetWhere()); err != nil {
+	ways := conjunctions(s.GetWhere())
+	if err := db.checkIndex(q, ways); err != nil {
 		return nil, err
 	}
-	q.plan(s.GetWhere())
+	db.plan(q, ways)
 	if q.start, err = db.newBound(q, s.GetStartAt()); err != nil {
 		return nil, err
 	}
@@ -132,30 +124,6 @@ func (q *query) covers(k key) bool {
 	}
 }
 
-// plan finds the conditions that all hold, for the index.
-func (q *query) plan(f *pb.StructuredQuery_Filter) {
-	switch f := f.GetFilterType().(type) {
-	case *pb.StructuredQuery_Filter_CompositeFilter:
-		if f.CompositeFilter.GetOp() == pb.StructuredQuery_CompositeFilter_AND || len(f.CompositeFilter.GetFilters()) == 1 {
-			for _, inner := range f.CompositeFilter.GetFilters() {
-				q.plan(inner)
-			}
-		}
-	case *pb.StructuredQuery_Filter_FieldFilter:
-		c := comparison{op: f.FieldFilter.GetOp(), value: f.FieldFilter.GetValue()}
-		var err error
-		if c.path, err = orderPath(f.FieldFilter.GetField().GetFieldPath()); err != nil || c.path == nil {
-			return // the name is in every index
-		}
-		if c.op != pb.StructuredQuery_FieldFilter_EQUAL {
-			q.inequalities = append(q.inequalities, c)
-			return
-		}
-		q.shape.equal = append(q.shape.equal, c.path)
-		q.equal = appendValue(q.equal, c.value)
-	}
-}
-
 // newOrders gives the orders that a query says, and those it doesn't need to say: the fields of its inequalities,
 // and the name (https://firebase.google.com/docs/firestore/reference/rpc/google.firestore.v1#structuredquery).
 func newOrders(s *pb.StructuredQuery) ([]order, error) {
@@ -199,19 +167,18 @@ func (db *database) newBound(q *query, cursor *pb.Cursor) (*bound, error) {
 	if len(cursor.GetValues()) == 0 {
 		return nil, nil
 	}
-	if len(cursor.GetValues()) > len(q.shape.orders) {
-		return nil, invalid("a cursor has %d values for %d orders", len(cursor.GetValues()), len(q.shape.orders))
+	if len(cursor.GetValues()) > len(q.orders) {
+		return nil, invalid("a cursor has %d values for %d orders", len(cursor.GetValues()), len(q.orders))
 	}
 	b := &bound{before: cursor.GetBefore()}
 	var position []byte
 	for i, v := range cursor.GetValues() {
-		o := q.shape.orders[i]
+		o := q.orders[i]
 		if o.path == nil {
 			k, err := db.document(v.GetReferenceValue())
 			if err != nil {
 				return nil, err
 			}
-			b.name = k
 			position, _ = o.append(position, k, nil)
 			continue
 		}

@@ -42,16 +42,9 @@ func (s *Server) RunQuery(r *pb.RunQueryRequest, stream pb.Firestore_RunQuerySer
 	return nil
 }
 
-// find runs a query in a view, and makes an index for the next if this one would have liked it.
+// find runs a query in a view, with the indexes that it would like.
 func (db *database) find(q *query, s selector, begin *pb.TransactionOptions) (view, found, error) {
-	view, found, err := db.findLocked(q, s, begin)
-	if err == nil && found.unfit {
-		db.addIndex(q)
-	}
-	return view, found, err
-}
-
-func (db *database) findLocked(q *query, s selector, begin *pb.TransactionOptions) (view, found, error) {
+	db.prepare(q)
 	db.mu.RLock()
 	defer db.mu.RUnlock()
 	view, err := db.view(s, begin)
@@ -80,7 +73,7 @@ func (s *Server) PartitionQuery(_ context.Context, r *pb.PartitionQueryRequest) 
 		return nil, err
 	case r.GetPartitionCount() < 1:
 		return nil, invalid("the partition count is not positive")
-	case len(q.shape.orders) != 1 || q.shape.orders[0].desc || structured.GetWhere() != nil ||
+	case len(q.orders) != 1 || q.orders[0].desc || structured.GetWhere() != nil ||
 		structured.GetLimit() != nil || structured.GetOffset() != 0 || q.start != nil || q.end != nil:
 		return nil, invalid("only a collection group as a whole, ordered by name, can be partitioned")
 	case q.scope != allCollections || q.prefix != "":

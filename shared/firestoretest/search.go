@@ -6,12 +6,11 @@ import (
 	"time"
 )
 
-// found is what a query gave, and what it took.
+// found is what a query gave.
 type found struct {
-	matches  []match
-	examined int  // documents or index entries
-	skipped  int  // by the offset
-	unfit    bool // it read much in vain, and an index would help
+	matches []match
+	skipped int    // by the offset
+	last    string // the position of the last that was wanted
 }
 
 // run gives what a query finds at a time. The caller holds the lock.
@@ -20,61 +19,68 @@ func (db *database) run(q *query, t time.Time) found {
 	if q.limit == 0 {
 		return r
 	}
-	x := db.index(q, t)
-	switch {
-	case x != nil:
-		from, through := q.bounds()
-		x.entries.Ascend(from, func(position string, d *document) bool {
-			return !beyond(position, through) && r.take(q, d.key, d.latest(), position[len(q.equal):])
-		})
-	case q.shape.orders[0].path == nil:
-		db.walk(q, t, func(k key, v version) bool { return r.take(q, k, v, q.position(k, v)) })
-	default:
-		r.collect(db, q, t)
+	next, ordered := db.entries(q, t)
+	for {
+		position, d, ok := next()
+		if !ok {
+			break
+		}
+		db.examined.Add(1)
+		if v := d.at(t); v.exists() && !r.take(q, match{key: d.key, version: v}, position, ordered) {
+			break
+		}
+	}
+	if !ordered {
+		r.order(q)
 	}
 	if q.nearest != nil {
 		r.matches = q.nearest.among(r.matches)
 	}
-	useful := len(q.equal) > 0 || q.shape.orders[0].path != nil
-	r.unfit = x == nil && useful && q.group != "" && r.examined-len(r.matches) >= wasted
 	return r
 }
 
-// index gives the index for a query at a time, if there is one: they hold the present.
-func (db *database) index(q *query, t time.Time) *index {
-	g := db.groups[q.group]
-	if g == nil || t.Before(g.changed) {
-		return nil
+// take looks at the next candidate, and reports whether it wants more. Where candidates come in order, each has a
+// position, at which it may not have been at the time; and it may come again at the same.
+func (r *found) take(q *query, m match, position string, ordered bool) bool {
+	if !q.covers(m.key) || !q.filter(m) {
+		return !ordered || q.side(position) <= 0
 	}
-	shapes := g.indexes[q.scope]
-	if len(shapes) == 0 {
-		return nil
-	}
-	return shapes[q.shape.id()]
-}
-
-// position is the place of a document in the query's order; "" if it has none.
-func (q *query) position(k key, v version) string {
-	position, _ := shape{orders: q.shape.orders}.position(k, v.fields)
-	return position
-}
-
-// take looks at the next document in the query's order, and reports whether it wants more.
-func (r *found) take(q *query, k key, v version, position string) bool {
-	r.examined++
-	side := q.side(position)
-	m := match{key: k, version: v, position: position}
-	switch {
-	case side > 0:
-		return false
-	case side < 0 || !q.covers(k) || !q.filter(m):
+	m.position = q.position(m.key, m.version)
+	if m.position == "" || ordered && (m.position != position || position == r.last) {
 		return true
-	case r.skipped < q.offset:
+	}
+	switch side := q.side(m.position); {
+	case side > 0:
+		return !ordered
+	case side < 0:
+		return true
+	}
+	r.last = m.position
+	if ordered && r.skipped < q.offset {
 		r.skipped++
 		return true
 	}
 	r.matches = append(r.matches, m)
-	return len(r.matches) != q.limit
+	return !ordered || len(r.matches) != q.limit
+}
+
+// order orders what was found in no order, and leaves what is wanted of it.
+func (r *found) order(q *query) {
+	slices.SortFunc(r.matches, func(a, b match) int { return strings.Compare(a.position, b.position) })
+	r.skipped = min(q.offset, len(r.matches))
+	r.matches = r.matches[r.skipped:]
+	if q.limit >= 0 {
+		r.matches = r.matches[:min(q.limit, len(r.matches))]
+	}
+}
+
+// position is the place of a document in the query's order; "" if it has none.
+func (q *query) position(k key, v version) string {
+	position, ok := shape{orders: q.orders}.appendOrders(nil, k, v.fields)
+	if !ok {
+		return ""
+	}
+	return string(position)
 }
 
 // matches reports whether a query finds a document, offset and limit aside.
@@ -87,53 +93,28 @@ func (q *query) matches(k key, v version) (match, bool) {
 	return m, m.position != "" && q.side(m.position) == 0
 }
 
-// collect finds what there is and then orders it.
-func (r *found) collect(db *database, q *query, t time.Time) {
-	db.walk(q, t, func(k key, v version) bool {
-		r.examined++
-		if m, ok := q.matches(k, v); ok {
-			r.matches = append(r.matches, m)
+// entries gives the candidates of a query at a time: in its order, each with its position in it, or else all that there
+// are where it looks.
+func (db *database) entries(q *query, t time.Time) (next series, ordered bool) {
+	var parts []series
+	for _, p := range q.parts {
+		if p.only != nil {
+			parts = append(parts, db.one(q, *p.only, t))
+			continue
 		}
-		return true
-	})
-	slices.SortFunc(r.matches, func(a, b match) int { return strings.Compare(a.position, b.position) })
-	r.skipped = min(q.offset, len(r.matches))
-	r.matches = r.matches[r.skipped:]
-	if q.limit >= 0 {
-		r.matches = r.matches[:min(q.limit, len(r.matches))]
-	}
-}
-
-// walk visits all documents that there were at a time, where a query looks, in the order of names or, if the query
-// wants that first of all, the other way round.
-func (db *database) walk(q *query, t time.Time, visit func(k key, v version) bool) {
-	tree := &db.documents
-	if q.group != "" {
-		g := db.groups[q.group]
-		if g == nil {
-			return
+		from, through := p.bounds(q)
+		if p.index == nil {
+			parts = append(parts, db.byName(q, from, through))
+			continue
 		}
-		tree = &g.documents
-	}
-	step := func(k key, d *document) bool {
-		if !strings.HasPrefix(string(k), q.prefix) {
-			return false
+		x := db.index(q, p.index)
+		if x == nil {
+			return db.byName(q, "", ""), false
 		}
-		v := d.at(t)
-		return !v.exists() || visit(k, v)
-	}
-	byName := q.shape.orders[0].path == nil
-	if byName && q.shape.orders[0].desc {
-		from := key(q.prefix + "\xff") // comes after all names
-		if q.start != nil {
-			from = min(from, q.start.name)
+		parts = append(parts, within(x.present.Iter(), from, through, len(p.equal), func(d *document) *document { return d }))
+		if t.Before(db.groups[q.group].changed) {
+			parts = append(parts, within(x.past.Iter(), from, through, len(p.equal), func(l left) *document { return l.document }))
 		}
-		tree.Descend(from, step)
-		return
 	}
-	from := key(q.prefix)
-	if byName && q.start != nil {
-		from = max(from, q.start.name)
-	}
-	tree.Ascend(from, step)
+	return merge(parts), true
 }

@@ -12,16 +12,16 @@ import (
 
 // target is what a client listens to: some documents, or what a query finds.
 type target struct {
-	id    int32
+	id    int32 // of the stream that it is added to
 	db    *database
 	query *query // nil: documents
 	names []key
 	has   map[key]time.Time // what the client was told of, by update time
 }
 
-func (db *database) newTarget(id int32, wanted *pb.Target) (*target, error) {
-	t := &target{id: id, db: db, has: make(map[key]time.Time)}
-	if id < 0 {
+func (db *database) newTarget(wanted *pb.Target) (*target, error) {
+	t := &target{db: db, has: make(map[key]time.Time)}
+	if id := wanted.GetTargetId(); id < 0 {
 		return nil, invalid("the target id %d is negative", id)
 	}
 	var err error
@@ -42,6 +42,13 @@ func (db *database) newTarget(id int32, wanted *pb.Target) (*target, error) {
 		return t, nil
 	default:
 		return nil, invalid("unknown target %T", kind)
+	}
+}
+
+// prepare makes the indexes that the target's query would like, if there is one.
+func (t *target) prepare() {
+	if t != nil && t.query != nil {
+		t.db.prepare(t.query)
 	}
 }
 

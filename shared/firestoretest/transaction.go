@@ -99,13 +99,18 @@ func (ts *transactions) end(id string) {
 	delete(ts.byID, id)
 }
 
-// Rollback forgets a transaction.
+// Rollback forgets a transaction. One that is over, or never was, is refused, as in the service
+// (https://github.com/googleapis/nodejs-firestore/pull/1347).
 func (s *Server) Rollback(_ context.Context, r *pb.RollbackRequest) (*emptypb.Empty, error) {
 	db, err := s.database(r.GetDatabase())
 	if err != nil {
 		return nil, err
 	}
-	db.transactions.end(string(r.GetTransaction()))
+	id := string(r.GetTransaction())
+	if _, err := db.transactions.find(id, db.clock.tick()); err != nil {
+		return nil, err
+	}
+	db.transactions.end(id)
 	return &emptypb.Empty{}, nil
 }
 

@@ -160,10 +160,15 @@ func TestTransactionsEnd(t *testing.T) {
 	done := begin(nil)
 	wantCode(t, "commit", commit(done, replace("a/1", nil)), codes.OK)
 	wantCode(t, "commit again", commit(done, replace("a/1", nil)), codes.InvalidArgument)
-	rolled := begin(nil)
-	if _, err := w.Rollback(ctx, &pb.RollbackRequest{Database: testDatabase, Transaction: rolled}); err != nil {
-		t.Fatal(err)
+	rollback := func(id []byte) error {
+		_, err := w.Rollback(ctx, &pb.RollbackRequest{Database: testDatabase, Transaction: id})
+		return err
 	}
+	wantCode(t, "rollback of an unknown transaction", rollback([]byte("x")), codes.InvalidArgument)
+	wantCode(t, "rollback after commit", rollback(done), codes.InvalidArgument)
+	rolled := begin(nil)
+	wantCode(t, "rollback", rollback(rolled), codes.OK)
+	wantCode(t, "rollback again", rollback(rolled), codes.InvalidArgument)
 	wantCode(t, "commit after rollback", commit(rolled), codes.InvalidArgument)
 	reads := begin(&pb.TransactionOptions{Mode: &pb.TransactionOptions_ReadOnly_{ReadOnly: &pb.TransactionOptions_ReadOnly{}}})
 	wantCode(t, "a write in a read only transaction", commit(reads, replace("a/1", nil)), codes.InvalidArgument)
@@ -179,6 +184,7 @@ func TestTransactionsEnd(t *testing.T) {
 		wantCode(t, "a read", err, codes.OK)
 	}
 	now = now.Add(time.Second)
+	wantCode(t, "rollback after its time", rollback(busy), codes.InvalidArgument)
 	wantCode(t, "commit after its time", commit(busy), codes.InvalidArgument)
 }
 

@@ -3,6 +3,7 @@ package firestoretest
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"time"
 
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
@@ -283,13 +284,31 @@ func update(old, given fields, mask *pb.DocumentMask) (fields, error) {
 		return given, nil
 	}
 	next := old
-	for _, text := range mask.GetFieldPaths() {
-		path, err := fieldPath(text)
-		if err != nil {
+	paths := make([][]string, len(mask.GetFieldPaths()))
+	for i, text := range mask.GetFieldPaths() {
+		var err error
+		if paths[i], err = fieldPath(text); err != nil {
 			return nil, err
 		}
+	}
+	if err := checkOverlap(paths); err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
 		v, _ := lookup(given, path)
 		next = set(next, path, v)
 	}
 	return next, nil
+}
+
+// checkOverlap refuses paths of which one lies in another: it is not clear what is wanted there.
+func checkOverlap(paths [][]string) error {
+	sorted := slices.SortedFunc(slices.Values(paths), slices.Compare)
+	for i := 1; i < len(sorted); i++ {
+		outer, inner := sorted[i-1], sorted[i]
+		if len(outer) < len(inner) && slices.Equal(outer, inner[:len(outer)]) {
+			return invalid("the field paths %s and %s of a mask overlap", joinPath(outer), joinPath(inner))
+		}
+	}
+	return nil
 }

@@ -238,6 +238,14 @@ func TestRefused(t *testing.T) {
 		write.UpdateMask = &pb.DocumentMask{FieldPaths: paths}
 		return write
 	}
+	elements := func(n int, more fields) *pb.Write {
+		values := make([]*pb.Value, n)
+		for i := range values {
+			values[i] = integer(int64(i))
+		}
+		more["list"] = array(append(values, values[0])) // what is there twice is indexed once
+		return replace("a/1", fields{"m": mapValue(more)})
+	}
 	// A name of a/1 takes 16+2+2 bytes, a field x 2, the string one more than it has, the document 32.
 	const overhead = 16 + 2 + 2 + 32 + 2 + 1
 	const ok, bad = codes.OK, codes.InvalidArgument
@@ -267,6 +275,10 @@ func TestRefused(t *testing.T) {
 		"101 collections deep":     {replace(strings.Repeat("a/b/", 100)+"a/b", nil), bad},
 		"a bad mask":               {masked("a..b"), bad},
 		"an unquoted path":         {masked("a b"), bad},
+		"paths that overlap":       {masked("m.x", "n", "m"), bad},
+		"paths that don't":         {masked("m.x", "m.y", "mx", "n"), ok},
+		"40000 index entries":      {elements(39_998, fields{"x": integer(1)}), ok},
+		"40001 index entries":      {elements(39_999, fields{"x": integer(1)}), bad},
 		"another database":         {&pb.Write{Operation: &pb.Write_Delete{Delete: "projects/test/databases/other/documents/a/1"}}, bad},
 		"no operation":             {&pb.Write{}, bad},
 		"a time out of range":      {replace("a/1", fields{"x": {ValueType: &pb.Value_TimestampValue{TimestampValue: &timestamppb.Timestamp{Nanos: -1}}}}), bad},
