@@ -143,7 +143,7 @@ func (a *attempt) finish(ctx context.Context) (outcome, error) {
 		return a.fail(ctx, err)
 	}
 	discard = discard && a.words <= keepAbove
-	err = a.settle(ctx, func(ctx context.Context, c *conversation.Conversation) error {
+	err = a.settle(ctx, conversation.Completed, func(ctx context.Context, c *conversation.Conversation) error {
 		if !c.Complete(structured, discard, time.Now(), event.ConversationFinalized) {
 			return fault.New(fault.Conflict, "complete", errOvertaken)
 		}
@@ -167,7 +167,7 @@ func (a *attempt) delete(ctx context.Context) (outcome, error) {
 	if a.c.Words > 0 {
 		return "", fault.Newf(fault.Internal, "read pages", "%d words are counted and none is stored", a.c.Words)
 	}
-	err := a.settle(ctx, func(ctx context.Context, c *conversation.Conversation) error {
+	err := a.settle(ctx, "", func(ctx context.Context, c *conversation.Conversation) error {
 		return a.Store.Delete(ctx, a.uid, c)
 	})
 	if err != nil && !fault.Is(err, fault.NotFound) {
@@ -177,7 +177,7 @@ func (a *attempt) delete(ctx context.Context) (outcome, error) {
 }
 
 func (a *attempt) fail(ctx context.Context, cause error) (outcome, error) {
-	err := a.settle(ctx, func(ctx context.Context, c *conversation.Conversation) error {
+	err := a.settle(ctx, conversation.Failed, func(ctx context.Context, c *conversation.Conversation) error {
 		if !c.Fail(failureReason, time.Now()) {
 			return fault.New(fault.Conflict, "fail", errOvertaken)
 		}

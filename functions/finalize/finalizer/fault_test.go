@@ -214,6 +214,56 @@ func TestLateWriter(t *testing.T) {
 	})
 }
 
+// The last attempt comes late, and meanwhile another has found that there are no more and gives up: only one of the two
+// can store what it came to, and the other takes that for its own in neither case.
+func TestLateLastAttempt(t *testing.T) {
+	for _, tt := range []struct {
+		first string // who stores
+		want  conversation.Status
+	}{
+		{"who gives up", conversation.Failed},
+		{"the last attempt", conversation.Completed},
+	} {
+		t.Run(tt.first, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.store.edit(func(c *conversation.Conversation) { c.Attempts = conversation.MaxAttempts - 1 })
+				stored, second := make(chan struct{}), make(chan error, 1)
+				r.store.onWrite = func(n int, apply func() error) error {
+					if n == 2 && tt.want == conversation.Completed { // the claim was the first, giving up is the second
+						<-stored
+					}
+					return apply()
+				}
+				r.main.do = func(context.Context) (bool, error) {
+					<-time.After(DefaultClaimTTL + time.Second) // stopped
+					go func() { second <- r.deliver(t) }()
+					synctest.Wait()
+					return false, nil
+				}
+				err := r.deliver(t)
+				close(stored)
+				late := <-second
+				if tt.want == conversation.Failed {
+					err, late = late, err
+				}
+				if err != nil {
+					t.Errorf("%s: got %v, want it stored", tt.first, err)
+				}
+				if !fault.Is(late, fault.Conflict) || fault.SeverityOf(late) != fault.Low {
+					t.Errorf("the late one: got %v (%v), want a conflict of low severity", late, fault.SeverityOf(late))
+				}
+				if got := r.store.stored.Status; got != tt.want {
+					t.Errorf("stored: got %s, want %s", got, tt.want)
+				}
+				if n := strings.Count(r.log.String(), "attempts=10"); n != 1 {
+					t.Errorf("logged as done by %d, want by one:\n%s", n, r.log)
+				}
+			})
+		})
+	}
+}
+
 // A lost lock breaks the attempt off: it neither falls back nor keeps the claim.
 func TestLockLost(t *testing.T) {
 	r := newRig(t)
