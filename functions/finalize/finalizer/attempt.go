@@ -65,6 +65,7 @@ type attempt struct {
 	words      int
 	summarized time.Duration // how long that took
 	cause      error         // why it failed for good
+	failing    bool          // what broke it off was the summarizer's
 }
 
 func (a *attempt) run(ctx context.Context) (outcome, error) {
@@ -85,7 +86,7 @@ func (a *attempt) run(ctx context.Context) (outcome, error) {
 	}
 	o, err := a.finish(ctx)
 	if err != nil {
-		a.release(ctx)
+		a.release(ctx, err)
 	}
 	return o, err
 }
@@ -136,8 +137,11 @@ func (a *attempt) finish(ctx context.Context) (outcome, error) {
 	structured, discard, err := a.summarize(ctx)
 	switch {
 	case ctx.Err() != nil:
-		return "", fault.Wrap("summarize", context.Cause(ctx))
+		err = context.Cause(ctx)
+		a.failing = !fault.Is(err, fault.Busy) // else the lock is lost, which is nobody's
+		return "", fault.Wrap("summarize", err)
 	case passes(err):
+		a.failing = true
 		return "", err
 	case err != nil:
 		return a.fail(ctx, err)

@@ -32,7 +32,7 @@ type memory struct {
 	stored   *conversation.Conversation // nil: deleted
 	segments []transcript.Segment
 	writes   int
-	unread   error // what reading pages fails with
+	unread   func() error // what reading pages fails with
 	// onWrite stands in for a write; it may call apply, which makes it. Writes count from 1.
 	onWrite func(write int, apply func() error) error
 }
@@ -55,7 +55,12 @@ func (m *memory) Conversation(ctx context.Context, _, _ string) (conversation.Co
 }
 
 func (m *memory) Segments(context.Context, string, string) ([]transcript.Segment, error) {
-	return m.segments, m.unread
+	if m.unread != nil {
+		if err := m.unread(); err != nil {
+			return nil, err
+		}
+	}
+	return m.segments, nil
 }
 
 func (m *memory) Commit(ctx context.Context, _ string, c *conversation.Conversation, _ ...transcript.Page) error {

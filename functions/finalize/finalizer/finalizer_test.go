@@ -182,7 +182,7 @@ func TestMissingPages(t *testing.T) {
 func TestFailsInTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		r.store.unread = fault.Newf(fault.Internal, "decode", "page 0 can't be read")
+		r.store.unread = func() error { return fault.Newf(fault.Internal, "decode", "page 0 can't be read") }
 		for range conversation.MaxAttempts {
 			if err := r.deliver(t); !fault.Is(err, fault.Internal) {
 				t.Fatalf("got %v, want the fault of the page", err)
