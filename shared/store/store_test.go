@@ -197,24 +197,6 @@ func TestAttach(t *testing.T) {
 	}
 }
 
-func TestAttachWithTheClientsID(t *testing.T) {
-	s, _ := open(t)
-	now := time.Now()
-	a := attachment("s1", now)
-	a.ClientID = uuid.NewString()
-	first := attach(t, s, a)
-	if first.ID != a.ClientID {
-		t.Fatalf("got %s, want the id that the client gave", first.ID)
-	}
-	first.End(now, conversation.EndRequested, "ended")
-	if err := s.Commit(t.Context(), "u", &first); err != nil {
-		t.Fatal(err)
-	}
-	if next := attach(t, s, a); next.ID == a.ClientID || next.Status != conversation.Live {
-		t.Errorf("after its end: got %s %s, want another conversation", next.ID, next.Status)
-	}
-}
-
 // Sockets that come at once get one conversation, and one of them is its writer.
 func TestAttachAtOnce(t *testing.T) {
 	s, _ := open(t)
