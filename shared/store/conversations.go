@@ -79,6 +79,17 @@ func (s *Store) PutPhoto(ctx context.Context, uid, cid string, p conversation.Ph
 	return wrap("store photo", err)
 }
 
+// Photos is how many images are stored beside a conversation.
+func (s *Store) Photos(ctx context.Context, uid, cid string) (int, error) {
+	photos, err := s.photos(ctx, uid, cid)
+	return len(photos), err
+}
+
+func (s *Store) photos(ctx context.Context, uid, cid string) ([]*firestore.DocumentRef, error) {
+	refs, err := s.conversation(uid, cid).Collection("photos").DocumentRefs(ctx).GetAll()
+	return refs, wrap("find photos", err)
+}
+
 // Newest is the id of the newest conversation that is completed; empty if there is none.
 func (s *Store) Newest(ctx context.Context, uid string) (cid string, err error) {
 	snapshots, err := s.user(uid).Collection("conversations").
@@ -118,19 +129,17 @@ func (s *Store) Delete(ctx context.Context, uid string, c *conversation.Conversa
 	for number := range c.Pages {
 		batch.Delete(page(ref, number))
 	}
-	if c.Photos > 0 {
-		photos, err := ref.Collection("photos").DocumentRefs(ctx).GetAll()
-		if err != nil {
-			return wrap("find photos", err)
-		}
-		for _, photo := range photos {
-			batch.Delete(photo)
-		}
+	photos, err := s.photos(ctx, uid, c.ID) // not c.Photos: an instance may die when it has stored one and not counted it
+	if err != nil {
+		return err
+	}
+	for _, photo := range photos {
+		batch.Delete(photo)
 	}
 	if err := s.handOn(ctx, batch, uid, c); err != nil {
 		return wrap("hand on what is acknowledged", err)
 	}
-	_, err := batch.Commit(ctx)
+	_, err = batch.Commit(ctx)
 	return wrap("delete conversation", gone(err))
 }
 

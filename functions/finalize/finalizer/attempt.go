@@ -131,7 +131,10 @@ func (a *attempt) finish(ctx context.Context) (outcome, error) {
 	for _, s := range a.segments {
 		a.words += s.Words()
 	}
-	if a.words == 0 {
+	switch empty, err := a.empty(ctx); {
+	case err != nil:
+		return "", err
+	case empty:
 		return a.delete(ctx)
 	}
 	structured, discard, err := a.summarize(ctx)
@@ -165,12 +168,22 @@ func (a *attempt) finish(ctx context.Context) (outcome, error) {
 	}
 }
 
-// delete removes a conversation in which nothing was said. Pages without the words that the conversation counts are
-// a fault of ours, and no reason to delete anything.
-func (a *attempt) delete(ctx context.Context) (outcome, error) {
-	if a.c.Words > 0 {
-		return "", fault.Newf(fault.Internal, "read pages", "%d words are counted and none is stored", a.c.Words)
+// empty reports whether there is nothing to keep: no words, and no photos, of which the client was told that they are
+// stored before they were counted. Pages without the words that the conversation counts are a fault of ours, and no
+// reason to delete anything.
+func (a *attempt) empty(ctx context.Context) (bool, error) {
+	switch {
+	case a.words > 0:
+		return false, nil
+	case a.c.Words > 0:
+		return false, fault.Newf(fault.Internal, "read pages", "%d words are counted and none is stored", a.c.Words)
 	}
+	n, err := a.Store.Photos(ctx, a.uid, a.cid)
+	return n == 0, err
+}
+
+// delete removes a conversation in which nothing was said.
+func (a *attempt) delete(ctx context.Context) (outcome, error) {
 	err := a.settle(ctx, "", func(ctx context.Context, c *conversation.Conversation) error {
 		return a.Store.Delete(ctx, a.uid, c)
 	})
