@@ -21,8 +21,9 @@ type config struct {
 
 	ProjectID string `env:"PROJECT_ID,required"`
 
-	// LockTTL is how long a process that died keeps the others from its work.
-	LockTTL time.Duration `env:"LOCK_TTL" envDefault:"5m"`
+	// LockTTL is how long a process that died keeps the others from its work: not beyond the next pass but one. One that
+	// lives renews it.
+	LockTTL time.Duration `env:"LOCK_TTL" envDefault:"1m"`
 	// AnnounceAfter is how old a marker is of which the sweep thinks that its event was never published.
 	AnnounceAfter time.Duration `env:"ANNOUNCE_AFTER" envDefault:"30s"`
 }

@@ -8,10 +8,6 @@ import (
 
 const deadLetter = "dead-letter"
 
-// coming are topics of events that no function publishes or takes yet. They may be there; the rest of the rule is not
-// for them.
-var coming = []string{"transcript-appended"}
-
 // There is a topic for each type of event that a function publishes or takes, and one for what nobody could take. What
 // is published is taken by somebody, and the other way round; what is declared is both.
 func checkTopics(s system) []string {
@@ -25,18 +21,13 @@ func checkTopics(s system) []string {
 	maps.Copy(want, handled)
 	var found []string
 	for _, topic := range slices.Sorted(maps.Values(s.code.eventTopics())) {
-		if slices.Contains(coming, topic) {
-			continue
-		}
 		if !published[topic] || !handled[topic] {
 			found = append(found, fmt.Sprintf("%s: published by a function %v, taken by one %v", topic, published[topic], handled[topic]))
 		}
 	}
 	got := map[string]bool{}
 	for _, b := range s.module.of("google_pubsub_topic") {
-		if name := b.value("name"); want[name] || !slices.Contains(coming, name) {
-			got[name] = true
-		}
+		got[b.value("name")] = true
 	}
 	return append(found, differ("the topic", want, got)...)
 }

@@ -21,6 +21,7 @@ type Device struct {
 	AckedBeyond    []time.Duration `firestore:"acked_beyond"`
 	ContendedAt    []time.Time     `firestore:"contended_at"` // the last times at which a session was put out in mid stream
 	Split          bool            `firestore:"split"`        // there are two devices behind the name
+	GivenID        string          `firestore:"given_id"`     // the client's id that a conversation began with last
 }
 
 // MaxSlots is how many devices that can't be told apart are kept apart all the same.
@@ -52,7 +53,7 @@ type Attachment struct {
 	SessionID string
 	Source    string
 	Language  string
-	// ClientID is the id that a new conversation gets if none has it yet; empty for one of our own.
+	// ClientID is the id that a new conversation gets if none has, or had, it yet; empty for one of our own.
 	ClientID       string
 	SilenceTimeout time.Duration
 	At             time.Time
@@ -103,8 +104,18 @@ func (a Attachment) Begin(id string, d Device) Conversation {
 	return c
 }
 
-// Point makes c the conversation of the device.
+// Gave reports whether a conversation of the device has begun with the id. It isn't given again, even if that one is
+// deleted: its events and its usage have the id, and those of another would be taken for repeats.
+func (d Device) Gave(id string) bool { return id == d.GivenID || id == d.ConversationID }
+
+// Point makes c the conversation of the device, unless the session was superseded.
 func (a Attachment) Point(d Device, c *Conversation) Device {
+	if c.ID == a.ClientID {
+		d.GivenID = c.ID
+	}
+	if a.Superseded(d) {
+		return d
+	}
 	d.ConversationID, d.SessionID, d.Generation, d.AttachedAt = c.ID, a.SessionID, c.Session.Generation, a.At
 	return d
 }

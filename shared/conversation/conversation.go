@@ -41,7 +41,8 @@ type Conversation struct {
 	EndReason                    EndReason
 	Pending                      *Pending
 	Claim                        *Claim
-	Attempts                     int    // claims so far
+	Attempts                     int    // at finalizing it: the present one, and those that count against it
+	Claims                       int    // all that were taken for this revision: the latest one's number
 	Failure                      string // why it failed, for the person
 	Revision                     int    // grows each time it is ended or reprocessed, and names the events
 

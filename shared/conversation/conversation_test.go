@@ -61,6 +61,30 @@ func TestClaimsRunOut(t *testing.T) {
 	}
 }
 
+// Attempts that met an outage don't count, and all of them are numbered.
+func TestOutage(t *testing.T) {
+	c := ended()
+	for i := range 3 * MaxAttempts {
+		if got := c.TakeClaim("t", at, time.Minute); got != Claimed || c.Attempts != 1 || c.Claims != i+1 {
+			t.Fatalf("claim %d: got %v, attempt %d, claim %d, want the first attempt", i+1, got, c.Attempts, c.Claims)
+		}
+		read := c
+		if !c.Release("t", false, at) || c.Release("t", false, at) {
+			t.Fatal("a claim is given back once")
+		}
+		if read.Claim.Token != "t" {
+			t.Fatal("a version that was read was changed")
+		}
+	}
+	for i := range 2 {
+		c.TakeClaim("t", at, time.Minute)
+		c.Release("t", true, at)
+		if c.Attempts != i+1 {
+			t.Errorf("%d attempts count, want %d", c.Attempts, i+1)
+		}
+	}
+}
+
 func TestExpired(t *testing.T) {
 	c := live()
 	if c.Expired(start.Add(2*time.Minute), "ended") {

@@ -22,7 +22,7 @@ func (c *Conversation) Reprocess(now time.Time, announce string) ReprocessOutcom
 		return NotYetDone
 	}
 	c.Status = Ended
-	c.Attempts, c.Failure, c.Claim = 0, "", nil
+	c.Attempts, c.Claims, c.Failure, c.Claim = 0, 0, "", nil
 	c.announceEnd(now, announce)
 	return Reprocessing
 }

@@ -18,7 +18,7 @@ func finished() Conversation {
 func TestReprocess(t *testing.T) {
 	now := start.Add(time.Hour)
 	failed := finished()
-	failed.Status, failed.Failure, failed.Attempts = Failed, "why", MaxAttempts
+	failed.Status, failed.Failure, failed.Attempts, failed.Claims = Failed, "why", MaxAttempts, MaxClaims
 	ended := live()
 	ended.End(start, EndSilence, "ended")
 	claimed := ended

@@ -18,8 +18,15 @@ const (
 	claimGrace     = time.Minute      // a claim that ran out
 )
 
-// MaxAttempts is how often finalizing is tried before the conversation fails.
-const MaxAttempts = 10
+const (
+	// MaxAttempts is how often finalizing may be broken off, or fail for a reason that stays, before the conversation
+	// fails.
+	MaxAttempts = 10
+
+	// MaxClaims is how often finalizing is tried whatever it fails for. At the pace at which events come again, that is
+	// most of a day.
+	MaxClaims = 100
+)
 
 // ClaimOutcome is what asking for the right to finalize came to.
 type ClaimOutcome uint8
@@ -30,7 +37,7 @@ const (
 	ClaimHeld                   // another works on it
 	ClaimTooEarly               // it is live
 	ClaimDone                   // it is completed or failed
-	ClaimExhausted              // tried MaxAttempts times: it should fail now
+	ClaimExhausted              // tried MaxAttempts or MaxClaims times: it should fail now
 )
 
 // End closes the conversation to further words and reports whether it was live until now.
@@ -68,15 +75,30 @@ func (c *Conversation) TakeClaim(token string, now time.Time, ttl time.Duration)
 		}
 	case Ended:
 	}
-	if c.Attempts >= MaxAttempts {
+	if c.Attempts >= MaxAttempts || c.Claims >= MaxClaims {
 		return ClaimExhausted
 	}
 	c.Status = Finalizing
 	c.Attempts++
+	c.Claims++
 	c.Claim = &Claim{token, now.Add(ttl)}
 	c.Pending = nil // whoever asks was told
 	c.ExpiresAt = c.Claim.Until.Add(claimGrace)
 	return Claimed
+}
+
+// Release gives a claim back before it runs out, so that the next attempt need not wait. The attempt counts, or not: one
+// that met an outage says nothing about the conversation. It reports whether the token's claim is the present one; else
+// nothing has changed.
+func (c *Conversation) Release(token string, counts bool, now time.Time) bool {
+	if c.Claim == nil || c.Claim.Token != token {
+		return false
+	}
+	c.Claim = &Claim{Until: now} // nobody's
+	if !counts {
+		c.Attempts--
+	}
+	return true
 }
 
 // Complete stores what finalizing found, but for a title that the person gave, and reports whether it was being
@@ -119,7 +141,7 @@ func (c *Conversation) settle(now time.Time, announce string) {
 
 // Expired reports whether something should have happened by now that did not, and marks what the sweep has to
 // do about it: a live conversation ends, one that nobody finalizes is announced again. The time to look again
-// doubles with each claim, so that one that can't be finalized costs little until it fails.
+// doubles with each attempt, so that one that can't be finalized costs little until it fails.
 func (c *Conversation) Expired(now time.Time, announceEnded string) bool {
 	if c.ExpiresAt.IsZero() || now.Before(c.ExpiresAt) {
 		return false

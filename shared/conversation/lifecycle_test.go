@@ -30,6 +30,17 @@ var states = []struct {
 	}},
 	{"finalizing", func() Conversation { return claimed(at) }},
 	{"abandoned", func() Conversation { return claimed(at.Add(-time.Hour)) }}, // the claim ran out
+	{"released", func() Conversation { // an attempt met an outage
+		c := claimed(at)
+		c.Release("a", false, at)
+		return c
+	}},
+	{"tried for a day", func() Conversation { // and it never was its fault
+		c := claimed(at)
+		c.Release("a", false, at)
+		c.Claims = MaxClaims
+		return c
+	}},
 	{"completed", func() Conversation {
 		c := claimed(at)
 		c.Complete(Structured{Title: "T"}, false, at, "finalized")
@@ -92,7 +103,10 @@ var events = map[string]func(c *Conversation) string{
 			return "told again"
 		}
 	},
-	"claim": func(c *Conversation) string { return claimOutcomes[c.TakeClaim("b", at, time.Minute)] },
+	"claim":     func(c *Conversation) string { return claimOutcomes[c.TakeClaim("b", at, time.Minute)] },
+	"release":   func(c *Conversation) string { return told(c.Release("a", false, at), "given back", "refused") },
+	"count it":  func(c *Conversation) string { return told(c.Release("a", true, at), "given back", "refused") },
+	"take back": func(c *Conversation) string { return told(c.Release("late", false, at), "given back", "refused") },
 	"complete": func(c *Conversation) string {
 		return told(c.Complete(Structured{}, false, at, "finalized"), "completed", "refused")
 	},
@@ -104,38 +118,57 @@ var events = map[string]func(c *Conversation) string{
 var outcomes = map[string]map[string][2]string{
 	"live": {
 		"a session comes": {"resumed"}, "end": {"ended", "ended"}, "sweep": {"not due"}, "claim": {"too early"},
+		"release": {"refused"}, "count it": {"refused"}, "take back": {"refused"},
 		"complete": {"refused"}, "fail": {"refused"}, "reprocess": {"still live"},
 	},
 	"silent": {
 		"a session comes": {"another begins"}, "end": {"ended", "ended"}, "sweep": {"ended", "ended"}, "claim": {"too early"},
+		"release": {"refused"}, "count it": {"refused"}, "take back": {"refused"},
 		"complete": {"refused"}, "fail": {"refused"}, "reprocess": {"still live"},
 	},
 	"ended": {
 		"a session comes": {"another begins"}, "end": {"ended before"}, "sweep": {"not due"}, "claim": {"claimed", "finalizing"},
+		"release": {"refused"}, "count it": {"refused"}, "take back": {"refused"},
 		"complete": {"refused"}, "fail": {"failed", "failed"}, "reprocess": {"not yet done"},
 	},
 	"forgotten": {
 		"a session comes": {"another begins"}, "end": {"ended before"}, "sweep": {"told again", "ended"}, "claim": {"claimed", "finalizing"},
+		"release": {"refused"}, "count it": {"refused"}, "take back": {"refused"},
 		"complete": {"refused"}, "fail": {"failed", "failed"}, "reprocess": {"not yet done"},
 	},
 	"exhausted": {
 		"a session comes": {"another begins"}, "end": {"ended before"}, "sweep": {"told again", "finalizing"}, "claim": {"exhausted"},
+		"release": {"given back", "finalizing"}, "count it": {"given back", "finalizing"}, "take back": {"refused"},
 		"complete": {"completed", "completed"}, "fail": {"failed", "failed"}, "reprocess": {"not yet done"},
 	},
 	"finalizing": {
 		"a session comes": {"another begins"}, "end": {"ended before"}, "sweep": {"not due"}, "claim": {"held by another"},
+		"release": {"given back", "finalizing"}, "count it": {"given back", "finalizing"}, "take back": {"refused"},
 		"complete": {"completed", "completed"}, "fail": {"failed", "failed"}, "reprocess": {"not yet done"},
 	},
 	"abandoned": {
 		"a session comes": {"another begins"}, "end": {"ended before"}, "sweep": {"told again", "finalizing"}, "claim": {"claimed", "finalizing"},
+		"release": {"given back", "finalizing"}, "count it": {"given back", "finalizing"}, "take back": {"refused"},
+		"complete": {"completed", "completed"}, "fail": {"failed", "failed"}, "reprocess": {"not yet done"},
+	},
+	"released": {
+		"a session comes": {"another begins"}, "end": {"ended before"}, "sweep": {"not due"}, "claim": {"claimed", "finalizing"},
+		"release": {"refused"}, "count it": {"refused"}, "take back": {"refused"},
+		"complete": {"completed", "completed"}, "fail": {"failed", "failed"}, "reprocess": {"not yet done"},
+	},
+	"tried for a day": {
+		"a session comes": {"another begins"}, "end": {"ended before"}, "sweep": {"not due"}, "claim": {"exhausted"},
+		"release": {"refused"}, "count it": {"refused"}, "take back": {"refused"},
 		"complete": {"completed", "completed"}, "fail": {"failed", "failed"}, "reprocess": {"not yet done"},
 	},
 	"completed": {
 		"a session comes": {"another begins"}, "end": {"ended before"}, "sweep": {"not due"}, "claim": {"done before"},
+		"release": {"refused"}, "count it": {"refused"}, "take back": {"refused"},
 		"complete": {"refused"}, "fail": {"refused"}, "reprocess": {"again", "ended"},
 	},
 	"failed": {
 		"a session comes": {"another begins"}, "end": {"ended before"}, "sweep": {"not due"}, "claim": {"done before"},
+		"release": {"refused"}, "count it": {"refused"}, "take back": {"refused"},
 		"complete": {"refused"}, "fail": {"refused"}, "reprocess": {"again", "ended"},
 	},
 }
@@ -176,6 +209,9 @@ func checkInvariants(t *testing.T, before, c Conversation) {
 	}
 	if (c.Status == Failed) != (c.Failure != "") {
 		t.Errorf("%s: failure %q", c.Status, c.Failure)
+	}
+	if c.Claims < before.Claims && c.Revision == before.Revision {
+		t.Errorf("%d claims after %d: a late worker would take another's for its own", c.Claims, before.Claims)
 	}
 	newEnd := c.Status == Ended && before.Status != Ended
 	if newEnd != (c.Revision == before.Revision+1) || !newEnd && c.Revision != before.Revision {

@@ -48,7 +48,7 @@ func (s *Store) Attach(ctx context.Context, uid string, a conversation.Attachmen
 		} else {
 			err = tx.Update(s.conversation(uid, c.ID), toDoc(&c).updates())
 		}
-		if err != nil || superseded {
+		if err != nil || superseded && !isNew {
 			return err
 		}
 		return tx.Set(s.device(uid, a.Device), a.Point(device, &c))
@@ -100,6 +100,9 @@ func (s *Store) candidate(tx *firestore.Transaction, uid string, d conversation.
 			return conversation.Conversation{}, err
 		}
 		if err != nil {
+			if d.Gave(id) {
+				id = ""
+			}
 			continue
 		}
 		c, err := decode(snapshot)

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"cloud.google.com/go/firestore"
+	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 
 	"earshot.dev/shared/conversation"
@@ -220,5 +222,95 @@ func TestNumbersGoOnFromWhatIsDeleted(t *testing.T) {
 	next := attach(t, s, numbered)
 	if next.ID == c.ID || !reflect.DeepEqual(next.Acked, c.Acked) {
 		t.Errorf("got %+v, want another conversation that goes on from %+v", next.Acked, c.Acked)
+	}
+}
+
+func TestAttachWithTheClientsID(t *testing.T) {
+	s, _ := open(t)
+	now := time.Now()
+	a := attachment("s1", now)
+	a.ClientID = uuid.NewString()
+	first := attach(t, s, a)
+	if first.ID != a.ClientID {
+		t.Fatalf("got %s, want the id that the client gave", first.ID)
+	}
+	first.End(now, conversation.EndRequested, "ended")
+	if err := s.Commit(t.Context(), "u", &first); err != nil {
+		t.Fatal(err)
+	}
+	if next := attach(t, s, a); next.ID == a.ClientID || next.Status != conversation.Live {
+		t.Errorf("after its end: got %s %s, want another conversation", next.ID, next.Status)
+	}
+}
+
+// An id that the client gave is used once. The conversation that had it is gone, and its usage and its events are not:
+// with them, those of another under the same id would be taken for repeats.
+func TestClientsIDAfterDeletion(t *testing.T) {
+	for name, between := range map[string]func(t *testing.T, s *Store, now time.Time){
+		"at once": func(*testing.T, *Store, time.Time) {},
+		"after one of another id": func(t *testing.T, s *Store, now time.Time) {
+			attach(t, s, attachment("s1", now))
+		},
+		"by a device of before": func(t *testing.T, s *Store, _ time.Time) {
+			if _, err := s.device("u", "d").Update(t.Context(), []firestore.Update{
+				{Path: "given_id", Value: firestore.Delete},
+			}); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := open(t)
+			now := time.Now()
+			a := attachment("s1", now)
+			a.ClientID = uuid.NewString()
+			first := attach(t, s, a)
+			a.SessionID = "s2"
+			if again := attach(t, s, a); first.ID != a.ClientID || again.ID != a.ClientID {
+				t.Fatalf("got %s, and %s when it came again, want the client's %s", first.ID, again.ID, a.ClientID)
+			} else if err := s.Delete(t.Context(), "u", &again); err != nil {
+				t.Fatal(err)
+			}
+			between(t, s, now)
+			a.SessionID, a.At = "s3", a.At.Add(time.Hour)
+			next := attach(t, s, a)
+			if next.ID == a.ClientID || next.Status != conversation.Live {
+				t.Fatalf("got %s %s, want another conversation", next.ID, next.Status)
+			}
+			a.SessionID = "s4"
+			if again := attach(t, s, a); again.ID != next.ID {
+				t.Errorf("came again: got %s, want %s", again.ID, next.ID)
+			}
+			a.ClientID, a.At = uuid.NewString(), a.At.Add(time.Hour)
+			if other := attach(t, s, a); other.ID != a.ClientID {
+				t.Errorf("another id of the client's: got %s, want %s", other.ID, a.ClientID)
+			}
+		})
+	}
+}
+
+// Nor is it where a session begins with it that was superseded, and leaves the device to another.
+func TestClientsIDOfALateSession(t *testing.T) {
+	s, _ := open(t)
+	old := attachment("old", time.Now())
+	first := attach(t, s, old)
+	old.Generation = first.Session.Generation
+	newer := attach(t, s, attachment("new", old.At))
+	newer.End(old.At, conversation.EndRequested, "ended")
+	if err := s.Commit(t.Context(), "u", &newer); err != nil {
+		t.Fatal(err)
+	}
+	old.ClientID = uuid.NewString()
+	late := attach(t, s, old)
+	if late.ID != old.ClientID {
+		t.Fatalf("got %s, want the client's id", late.ID)
+	}
+	if err := s.Delete(t.Context(), "u", &late); err != nil {
+		t.Fatal(err)
+	}
+	again := attachment("again", old.At)
+	again.ClientID = old.ClientID
+	if c := attach(t, s, again); c.ID == late.ID {
+		t.Error("the id was given twice")
 	}
 }

@@ -43,6 +43,7 @@ type conversationDoc struct {
 	Pending          *pendingDoc                    `firestore:"pending,omitempty"`
 	Claim            *claimDoc                      `firestore:"claim,omitempty"`
 	Attempts         int                            `firestore:"attempts"`
+	Claims           int                            `firestore:"claims"`
 	Failure          string                         `firestore:"failure,omitempty"`
 	Revision         int                            `firestore:"revision"`
 }
@@ -91,7 +92,7 @@ func toDoc(c *conversation.Conversation) *conversationDoc {
 		Photos: c.Photos, People: c.People, Named: c.Named,
 		Structured: c.Structured, Discarded: c.Discarded, EndReason: c.EndReason,
 		Pending: (*pendingDoc)(c.Pending), Claim: (*claimDoc)(c.Claim),
-		Attempts: c.Attempts, Failure: c.Failure, Revision: c.Revision,
+		Attempts: c.Attempts, Claims: c.Claims, Failure: c.Failure, Revision: c.Revision,
 	}
 	if !c.EndedAt.IsZero() {
 		d.EndedAt = &c.EndedAt
@@ -118,7 +119,7 @@ func (d *conversationDoc) conversation(updateTime time.Time) conversation.Conver
 		Photos: d.Photos, People: d.People, Named: d.Named,
 		Structured: d.Structured, Discarded: d.Discarded, EndReason: d.EndReason,
 		Pending: (*conversation.Pending)(d.Pending), Claim: (*conversation.Claim)(d.Claim),
-		Attempts: d.Attempts, Failure: d.Failure, Revision: d.Revision,
+		Attempts: d.Attempts, Claims: d.Claims, Failure: d.Failure, Revision: d.Revision,
 		UpdateTime: updateTime,
 	}
 	if d.EndedAt != nil {

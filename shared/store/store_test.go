@@ -169,6 +169,26 @@ func TestCommitIsFenced(t *testing.T) {
 	}
 }
 
+// An image is stored before it is counted, and an instance may die in between.
+func TestDeleteTakesUncountedPhotos(t *testing.T) {
+	s, _ := open(t)
+	c := attach(t, s, attachment("s1", time.Now()))
+	for _, id := range []string{"p1", "p2"} {
+		if err := s.PutPhoto(t.Context(), "u", c.ID, conversation.Photo{ID: id, Data: []byte{1}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := s.Photos(t.Context(), "u", c.ID, 10); err != nil || len(got) != 2 || c.Photos != 0 {
+		t.Errorf("got %d, %v, with %d counted; want 2, with none counted", len(got), err, c.Photos)
+	}
+	if err := s.Delete(t.Context(), "u", &c); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Photos(t.Context(), "u", c.ID, 10); err != nil || len(got) != 0 {
+		t.Errorf("%d photos outlived their conversation (%v)", len(got), err)
+	}
+}
+
 func TestAttach(t *testing.T) {
 	s, _ := open(t)
 	now := time.Now()
@@ -195,24 +215,6 @@ func TestAttach(t *testing.T) {
 	other.Device = "e"
 	if got := attach(t, s, other); got.ID == silent.ID {
 		t.Error("two devices share a conversation")
-	}
-}
-
-func TestAttachWithTheClientsID(t *testing.T) {
-	s, _ := open(t)
-	now := time.Now()
-	a := attachment("s1", now)
-	a.ClientID = uuid.NewString()
-	first := attach(t, s, a)
-	if first.ID != a.ClientID {
-		t.Fatalf("got %s, want the id that the client gave", first.ID)
-	}
-	first.End(now, conversation.EndRequested, "ended")
-	if err := s.Commit(t.Context(), "u", &first); err != nil {
-		t.Fatal(err)
-	}
-	if next := attach(t, s, a); next.ID == a.ClientID || next.Status != conversation.Live {
-		t.Errorf("after its end: got %s %s, want another conversation", next.ID, next.Status)
 	}
 }
 

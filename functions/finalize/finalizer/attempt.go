@@ -65,6 +65,7 @@ type attempt struct {
 	words      int
 	summarized time.Duration // how long that took
 	cause      error         // why it failed for good
+	failing    bool          // what broke it off was the summarizer's
 }
 
 func (a *attempt) run(ctx context.Context) (outcome, error) {
@@ -85,7 +86,7 @@ func (a *attempt) run(ctx context.Context) (outcome, error) {
 	}
 	o, err := a.finish(ctx)
 	if err != nil {
-		a.release(ctx)
+		a.release(ctx, err)
 	}
 	return o, err
 }
@@ -130,20 +131,26 @@ func (a *attempt) finish(ctx context.Context) (outcome, error) {
 	for _, s := range a.segments {
 		a.words += s.Words()
 	}
-	if a.words == 0 {
+	switch empty, err := a.empty(ctx); {
+	case err != nil:
+		return "", err
+	case empty:
 		return a.delete(ctx)
 	}
 	structured, discard, err := a.summarize(ctx)
 	switch {
 	case ctx.Err() != nil:
-		return "", fault.Wrap("summarize", context.Cause(ctx))
+		err = context.Cause(ctx)
+		a.failing = !fault.Is(err, fault.Busy) // else the lock is lost, which is nobody's
+		return "", fault.Wrap("summarize", err)
 	case passes(err):
+		a.failing = true
 		return "", err
 	case err != nil:
 		return a.fail(ctx, err)
 	}
 	discard = discard && a.words <= keepAbove
-	err = a.settle(ctx, func(ctx context.Context, c *conversation.Conversation) error {
+	err = a.settle(ctx, conversation.Completed, func(ctx context.Context, c *conversation.Conversation) error {
 		if !c.Complete(structured, discard, time.Now(), event.ConversationFinalized) {
 			return fault.New(fault.Conflict, "complete", errOvertaken)
 		}
@@ -161,13 +168,23 @@ func (a *attempt) finish(ctx context.Context) (outcome, error) {
 	}
 }
 
-// delete removes a conversation in which nothing was said. Pages without the words that the conversation counts are
-// a fault of ours, and no reason to delete anything.
-func (a *attempt) delete(ctx context.Context) (outcome, error) {
-	if a.c.Words > 0 {
-		return "", fault.Newf(fault.Internal, "read pages", "%d words are counted and none is stored", a.c.Words)
+// empty reports whether there is nothing to keep: no words, and no photos, of which the client was told that they are
+// stored before they were counted. Pages without the words that the conversation counts are a fault of ours, and no
+// reason to delete anything.
+func (a *attempt) empty(ctx context.Context) (bool, error) {
+	switch {
+	case a.words > 0:
+		return false, nil
+	case a.c.Words > 0:
+		return false, fault.Newf(fault.Internal, "read pages", "%d words are counted and none is stored", a.c.Words)
 	}
-	err := a.settle(ctx, func(ctx context.Context, c *conversation.Conversation) error {
+	n, err := a.Store.Photos(ctx, a.uid, a.cid)
+	return n == 0, err
+}
+
+// delete removes a conversation in which nothing was said.
+func (a *attempt) delete(ctx context.Context) (outcome, error) {
+	err := a.settle(ctx, "", func(ctx context.Context, c *conversation.Conversation) error {
 		return a.Store.Delete(ctx, a.uid, c)
 	})
 	if err != nil && !fault.Is(err, fault.NotFound) {
@@ -177,7 +194,7 @@ func (a *attempt) delete(ctx context.Context) (outcome, error) {
 }
 
 func (a *attempt) fail(ctx context.Context, cause error) (outcome, error) {
-	err := a.settle(ctx, func(ctx context.Context, c *conversation.Conversation) error {
+	err := a.settle(ctx, conversation.Failed, func(ctx context.Context, c *conversation.Conversation) error {
 		if !c.Fail(failureReason, time.Now()) {
 			return fault.New(fault.Conflict, "fail", errOvertaken)
 		}

@@ -32,7 +32,8 @@ type memory struct {
 	stored   *conversation.Conversation // nil: deleted
 	segments []transcript.Segment
 	writes   int
-	unread   error // what reading pages fails with
+	photos   int          // stored
+	unread   func() error // what reading pages fails with
 	// onWrite stands in for a write; it may call apply, which makes it. Writes count from 1.
 	onWrite func(write int, apply func() error) error
 }
@@ -55,8 +56,15 @@ func (m *memory) Conversation(ctx context.Context, _, _ string) (conversation.Co
 }
 
 func (m *memory) Segments(context.Context, string, string) ([]transcript.Segment, error) {
-	return m.segments, m.unread
+	if m.unread != nil {
+		if err := m.unread(); err != nil {
+			return nil, err
+		}
+	}
+	return m.segments, nil
 }
+
+func (m *memory) Photos(context.Context, string, string) (int, error) { return m.photos, nil }
 
 func (m *memory) Commit(ctx context.Context, _ string, c *conversation.Conversation, _ ...transcript.Page) error {
 	next := *c
@@ -145,6 +153,7 @@ func (b *board) ids(eventType string) string {
 // summarizer is one under the name, that does as it is told.
 type summarizer struct {
 	name  string
+	title string
 	calls int
 	do    func(ctx context.Context) (discard bool, err error)
 }
@@ -162,7 +171,7 @@ func (s *summarizer) Summarize(ctx context.Context, _ []transcript.Segment, _ st
 
 func (s *summarizer) structured() conversation.Structured {
 	return conversation.Structured{
-		Title: "Title", Summarizer: s.name, ActionItems: []conversation.ActionItem{{Description: "Call"}},
+		Title: s.title, Summarizer: s.name, ActionItems: []conversation.ActionItem{{Description: "Call"}},
 	}
 }
 
@@ -193,7 +202,8 @@ func newRig(t *testing.T) *rig {
 			clock: c.UpdateTime, stored: &c,
 			segments: []transcript.Segment{{ID: "1", Text: "the " + secret}, {ID: "2", Text: "said Ann"}},
 		},
-		board: &board{}, main: &summarizer{name: "main"}, fallback: &summarizer{name: "fallback"}, log: &bytes.Buffer{},
+		board: &board{}, main: &summarizer{name: "main", title: "Title"},
+		fallback: &summarizer{name: "fallback", title: "Title"}, log: &bytes.Buffer{},
 	}
 	r.Finalizer = &Finalizer{
 		Store: r.store, Publisher: r.board, Summarizer: r.main, Fallback: r.fallback,

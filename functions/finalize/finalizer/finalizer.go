@@ -3,12 +3,12 @@
 // The lock keeps two workers from doing the same work; what makes the work correct is the chain of versions in the
 // store. A worker takes the claim with one fenced commit and completes with another, and when the answer to a
 // commit is lost, or refused, it reads back what became of it: the claim's token says whose the claim is, and the
-// number of the attempt, which each claim raises, says whose the completion is.
+// claim's number, which never goes down, says whose the completion is.
 //
 // What has begun to fail is tried again by the next delivery of the event, and the sweep sees to it that there is
 // one: an attempt that can't go on gives its claim back, one that dies leaves a claim that runs out. Attempts are
-// counted, so that a conversation that can't be finalized fails, with a reason for the person, instead of being
-// in the works for ever.
+// counted, but for those that an outage broke off, so that a conversation that can't be finalized fails, with a reason
+// for the person, instead of being in the works for ever.
 package finalizer
 
 import (
@@ -29,6 +29,7 @@ import (
 type Store interface {
 	Conversation(ctx context.Context, uid, cid string) (conversation.Conversation, error)
 	Segments(ctx context.Context, uid, cid string) ([]transcript.Segment, error)
+	Photos(ctx context.Context, uid, cid string) (int, error) // how many are stored
 	Commit(ctx context.Context, uid string, c *conversation.Conversation, pages ...transcript.Page) error
 	Delete(ctx context.Context, uid string, c *conversation.Conversation) error
 }

@@ -167,6 +167,28 @@ func TestNoWords(t *testing.T) {
 	}
 }
 
+// Photos without words are kept, counted or not: the client was told that they are stored.
+func TestPhotosWithoutWords(t *testing.T) {
+	for name, counted := range map[string]int{"counted": 2, "stored, and the instance died": 0} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.store.segments, r.store.stored.Words, r.store.stored.Photos, r.store.photos = nil, 0, counted, 2
+			r.fallback.do = func(context.Context) (bool, error) { return true, nil }
+			r.fallback.title = ""
+			if err := r.deliver(t); err != nil {
+				t.Fatal(err)
+			}
+			r.wantCompleted(t, "fallback")
+			if c := r.store.stored; c != nil && (c.Discarded || c.Structured.Title != photosTitle) {
+				t.Errorf("got %q, discarded %v, want %q, kept", c.Structured.Title, c.Discarded, photosTitle)
+			}
+			if r.main.calls != 0 {
+				t.Error("a summary was asked for of nothing")
+			}
+		})
+	}
+}
+
 // Words that are counted and can't be read are no reason to delete a conversation.
 func TestMissingPages(t *testing.T) {
 	r := newRig(t)
@@ -182,7 +204,7 @@ func TestMissingPages(t *testing.T) {
 func TestFailsInTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		r.store.unread = fault.Newf(fault.Internal, "decode", "page 0 can't be read")
+		r.store.unread = func() error { return fault.Newf(fault.Internal, "decode", "page 0 can't be read") }
 		for range conversation.MaxAttempts {
 			if err := r.deliver(t); !fault.Is(err, fault.Internal) {
 				t.Fatalf("got %v, want the fault of the page", err)

@@ -16,11 +16,15 @@ func uncertain(err error) bool {
 	return fault.Is(err, fault.Conflict) || fault.Is(err, fault.Unavailable) || fault.Is(err, fault.NotFound)
 }
 
-// settle writes what the attempt came to. Where the write is refused or its answer lost, it reads back. The stored
-// conversation has this attempt's number as long as nobody else has claimed it: if it is settled, then by this
-// attempt; if it is not, somebody touched something else (an edit, the sweep), and what was found still holds, since an
-// ended conversation takes no more words. fault.NotFound: it was deleted; fault.Conflict: another has taken over.
-func (a *attempt) settle(ctx context.Context, write func(context.Context, *conversation.Conversation) error) error {
+// settle writes what the attempt came to, which leaves the status that is meant; "" is that it is deleted. Where the write
+// is refused or its answer lost, it reads back. The stored conversation has this claim's number as long as nobody else
+// has claimed it: if it is settled as meant, then by this attempt; if it is not settled, somebody touched something else
+// (an edit, the sweep), and what was found still holds, since an ended conversation takes no more words. After the last
+// attempt another may have given it up, which takes no claim: then it is settled otherwise. fault.NotFound: it was
+// deleted; fault.Conflict: another has taken over.
+func (a *attempt) settle(
+	ctx context.Context, meant conversation.Status, write func(context.Context, *conversation.Conversation) error,
+) error {
 	var refused error
 	for range writeTries {
 		next := a.c
@@ -35,11 +39,12 @@ func (a *attempt) settle(ctx context.Context, write func(context.Context, *conve
 		if err != nil {
 			return err
 		}
-		if stored.Revision != a.c.Revision || stored.Attempts != a.c.Attempts {
+		if stored.Revision != a.c.Revision || stored.Claims != a.c.Claims ||
+			stored.Status.Terminal() && stored.Status != meant {
 			return fault.New(fault.Conflict, "settle", errOvertaken)
 		}
 		a.c = stored
-		if stored.Status == conversation.Completed || stored.Status == conversation.Failed {
+		if stored.Status.Terminal() {
 			return nil
 		}
 	}
@@ -82,16 +87,22 @@ func (a *attempt) tellUsage(ctx context.Context) error {
 	return fault.Wrap("tell usage", a.Publisher.Publish(ctx, e))
 }
 
-// release gives the claim back after a failure, so that the next attempt need not wait until it runs out.
-func (a *attempt) release(ctx context.Context) {
+// release gives the claim back after a failure, so that the next attempt need not wait until it runs out. The attempt
+// counts, unless it met an outage or another's doing: hours of that must not cost the person their summary.
+func (a *attempt) release(ctx context.Context, cause error) {
 	if a.c.Claim == nil || a.c.Claim.Token != a.token {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
-	next := a.c
-	next.Claim = &conversation.Claim{Token: a.token, Until: time.Now()}
-	if err := a.Store.Commit(ctx, a.uid, &next); err != nil && !fault.Is(err, fault.Conflict) {
+	counts := a.failing || !passes(cause) && !fault.Is(cause, fault.Busy) && !fault.Is(cause, fault.Conflict)
+	err := a.settle(ctx, conversation.Finalizing, func(ctx context.Context, c *conversation.Conversation) error {
+		if !c.Release(a.token, counts, time.Now()) {
+			return nil // a try before took effect
+		}
+		return a.Store.Commit(ctx, a.uid, c)
+	})
+	if err != nil && !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.NotFound) {
 		logging.Error(ctx, claimNotReleased, err)
 	}
 }

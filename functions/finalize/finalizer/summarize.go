@@ -1,6 +1,7 @@
 package finalizer
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -9,12 +10,20 @@ import (
 	"earshot.dev/shared/logging"
 )
 
+// photosTitle is that of a conversation without words.
+const photosTitle = "Photos"
+
 // summarize asks the summarizer, in time for the result to be stored under the claim, and the fallback where the
 // summarizer fails for good. The fallback has no say in what is discarded: what can't be judged is kept.
 //
 // A failure that passes is returned for another attempt, up to the last that has patience; time that ran out is not
 // such a failure, since the next attempt would take as long.
 func (a *attempt) summarize(ctx context.Context) (conversation.Structured, bool, error) {
+	if a.words == 0 { // of photos nobody can say more
+		s, _, err := a.ask(ctx, a.Fallback)
+		s.Title = cmp.Or(s.Title, photosTitle)
+		return s, false, err
+	}
 	began := time.Now()
 	defer func() { a.summarized = time.Since(began) }()
 	within, cancel := context.WithDeadline(ctx, a.c.Claim.Until.Add(-a.claimTTL()/5))
