@@ -81,9 +81,9 @@ func (b *bridge) Tail(_ context.Context, uid, cid string) (c conversation.Conver
 	return c, p, err
 }
 
-func (b *bridge) Acknowledge(_ context.Context, uid, device string, a conversation.Acked) (err error) {
-	b.outside(func(ctx context.Context) { err = b.store.Acknowledge(ctx, uid, device, a) })
-	return err
+func (b *bridge) Acknowledge(_ context.Context, uid string, s conversation.Silence) (deviceTime time.Time, err error) {
+	b.outside(func(ctx context.Context) { deviceTime, err = b.store.Acknowledge(ctx, uid, s) })
+	return deviceTime, err
 }
 
 func (b *bridge) Contend(_ context.Context, uid, device string, at time.Time) (err error) {

@@ -184,7 +184,10 @@ var writes = []write{
 		return r.commit()
 	}},
 	{"Acknowledge", "silence", func(r *rig) error {
-		return r.writer.Acknowledge(r.t.Context(), uid, "phone", conversation.Acked{Sequence: 7, At: at})
+		_, err := r.writer.Acknowledge(r.t.Context(), uid, conversation.Silence{
+			Device: "phone", SessionID: "s1", Acked: conversation.Acked{Sequence: 7, At: at},
+		})
+		return err
 	}},
 	{"Contend", "two devices", func(r *rig) error { return r.writer.Contend(r.t.Context(), uid, "phone", at) }},
 	{"Attach", "another session", func(r *rig) error { return r.attach("s2", at) }},

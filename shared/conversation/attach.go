@@ -24,6 +24,14 @@ type Device struct {
 	GivenID        string          `firestore:"given_id"`     // the client's id that a conversation began with last
 }
 
+// Silence is audio of a device that holds no words and belongs to no conversation. DeviceTime is when the device's document
+// was last written, as the session knows it.
+type Silence struct {
+	Device, SessionID string
+	DeviceTime        time.Time
+	Acked             Acked
+}
+
 // MaxSlots is how many devices that can't be told apart are kept apart all the same.
 const MaxSlots = 8
 
@@ -87,6 +95,16 @@ func (a Attachment) Resume(c *Conversation, d Device) {
 	c.Attach(Session{ID: a.SessionID, Generation: d.Generation + 1, Numbered: a.Numbered, Traceparent: a.Traceparent})
 	c.SilenceTimeout = a.SilenceTimeout
 	c.Heard(c.FinishedAt)
+}
+
+// Fence takes a conversation away from an older session whose audio the new one gets again, and reports whether that was
+// due. The older one finds out with its next write, which is refused.
+func (a Attachment) Fence(former *Conversation) bool {
+	if former.Status != Live || !a.Numbered || !former.Session.Numbered || former.Session.ID == a.SessionID {
+		return false
+	}
+	former.Attach(Session{ID: a.SessionID, Generation: former.Session.Generation, Numbered: true})
+	return true
 }
 
 // HandIn lets a session that was superseded write its last words to c.

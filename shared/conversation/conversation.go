@@ -48,6 +48,8 @@ type Conversation struct {
 
 	// UpdateTime is the version that the next write replaces. It is not stored.
 	UpdateTime time.Time
+	// DeviceTime likewise is that of the device's document, where the conversation was just attached to. It is not stored.
+	DeviceTime time.Time
 }
 
 // Session is what a socket leaves in the conversation it writes to. Flush is the number of its last commit: a

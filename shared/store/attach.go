@@ -17,6 +17,9 @@ import (
 // can go on, or of a new one. It is one transaction, so that of two sockets that come at once the second finds
 // what the first made. Attaching the same session again is harmless.
 //
+// An older session may still write to a conversation that can't go on, and that from audio which the new session gets
+// again. It is fenced out: what it has stored until now counts, and nothing after.
+//
 // A session that was superseded since its last attachment gets a conversation for its last words, in which it is a
 // former one; or, if a newer session gets its audio again, a Conflict that is conversation.ErrSuperseded.
 func (s *Store) Attach(ctx context.Context, uid string, a conversation.Attachment,
@@ -27,7 +30,8 @@ func (s *Store) Attach(ctx context.Context, uid string, a conversation.Attachmen
 	err := s.transact(ctx, func(ctx context.Context, tx *firestore.Transaction) (err error) {
 		a := a // each try begins anew
 		var device conversation.Device
-		if device, c, err = s.slot(tx, uid, &a); err != nil {
+		var former conversation.Conversation
+		if device, c, former, err = s.slot(tx, uid, &a); err != nil {
 			return err
 		}
 		isNew := c.UpdateTime.IsZero()
@@ -51,6 +55,11 @@ func (s *Store) Attach(ctx context.Context, uid string, a conversation.Attachmen
 		if err != nil || superseded && !isNew {
 			return err
 		}
+		if a.Fence(&former) {
+			if err := tx.Update(s.conversation(uid, former.ID), toDoc(&former).updates()); err != nil {
+				return err
+			}
+		}
 		return tx.Set(s.device(uid, a.Device), a.Point(device, &c))
 	}, firestore.WithCommitResponseTo(&committed))
 	if err != nil {
@@ -61,35 +70,40 @@ func (s *Store) Attach(ctx context.Context, uid string, a conversation.Attachmen
 		return c, transcript.Page{}, fault.New(fault.Internal, "attach", err)
 	}
 	c.UpdateTime = results[0].UpdateTime // of the conversation, which is written first
+	if n := len(results); n > 1 {
+		c.DeviceTime = results[n-1].UpdateTime
+	}
 	last, err := s.last(ctx, uid, &c)
 	return c, last, err
 }
 
 // slot finds the device, or among several that share its name the first that nobody talks into, and the conversation
-// that the attachment gets there; one that is new has no UpdateTime. It sets a.Device to what it found.
+// that the attachment gets there; one that is new has no UpdateTime, and comes after the former. It sets a.Device to what
+// it found.
 func (s *Store) slot(tx *firestore.Transaction, uid string, a *conversation.Attachment,
-) (conversation.Device, conversation.Conversation, error) {
+) (device conversation.Device, c, former conversation.Conversation, err error) {
 	name := a.Device
 	for n := 0; ; n++ {
 		a.Device = conversation.Slot(name, n)
-		device, err := get[conversation.Device](tx, s.device(uid, a.Device))
+		device, err = get[conversation.Device](tx, s.device(uid, a.Device))
 		if err != nil && !fault.Is(err, fault.NotFound) {
-			return device, conversation.Conversation{}, err
+			return device, c, former, err
 		}
-		c, err := s.candidate(tx, uid, device, *a)
+		c, former, err = s.candidate(tx, uid, device, *a)
 		if err != nil {
-			return device, c, err
+			return device, c, former, err
 		}
 		split := a.Shared && (n > 0 || device.Split)
 		if !split || c.UpdateTime.IsZero() || a.Free(&c) || n+1 == conversation.MaxSlots {
-			return device, c, nil
+			return device, c, former, nil
 		}
 	}
 }
 
-// candidate is the stored conversation that the attachment can resume, or a new one, which has no UpdateTime.
+// candidate is the stored conversation that the attachment can resume, or a new one, which has no UpdateTime, and the
+// device's former one.
 func (s *Store) candidate(tx *firestore.Transaction, uid string, d conversation.Device, a conversation.Attachment,
-) (conversation.Conversation, error) {
+) (c, former conversation.Conversation, err error) {
 	id := a.ClientID
 	for _, known := range slices.Compact([]string{d.ConversationID, a.ClientID}) {
 		if known == "" {
@@ -97,7 +111,7 @@ func (s *Store) candidate(tx *firestore.Transaction, uid string, d conversation.
 		}
 		snapshot, err := tx.Get(s.conversation(uid, known))
 		if err != nil && !fault.Is(wrap("", err), fault.NotFound) {
-			return conversation.Conversation{}, err
+			return c, former, err
 		}
 		if err != nil {
 			if d.Gave(id) {
@@ -107,13 +121,16 @@ func (s *Store) candidate(tx *firestore.Transaction, uid string, d conversation.
 		}
 		c, err := decode(snapshot)
 		if err != nil {
-			return c, err
+			return c, former, err
 		}
 		if c.Resumable(a.At) && c.Device == a.Device {
-			return c, nil
+			return c, former, nil
 		}
 		if c.Device == a.Device {
 			a.Acked = a.Acked.Latest(c.Acked) // the numbers go on from one conversation to the next
+		}
+		if known == d.ConversationID {
+			former = c
 		}
 		if known == id {
 			id = "" // the client's conversation is over: the id can't be used twice
@@ -122,14 +139,41 @@ func (s *Store) candidate(tx *firestore.Transaction, uid string, d conversation.
 	if id == "" {
 		id = uuid.NewString()
 	}
-	return a.Begin(id, d), nil
+	return a.Begin(id, d), former, nil
 }
 
-// Acknowledge stores that the audio of a device holds no words between two conversations. It needs no fence: whoever
-// says so has heard it, and too small a number only has some audio sent again.
-func (s *Store) Acknowledge(ctx context.Context, uid, device string, a conversation.Acked) error {
-	_, err := s.device(uid, device).Update(ctx, acknowledged(a))
-	return wrap("acknowledge", err)
+// Acknowledge stores that the audio of a device holds no words between two conversations, and gives the time of the
+// device's document from then on. The write demands the one it knows, so that one which comes late doesn't take a number
+// back; where that is refused, the document tells whether it is an echo. Conflict, and conversation.ErrSuperseded: a newer
+// session has the device.
+func (s *Store) Acknowledge(ctx context.Context, uid string, silence conversation.Silence) (time.Time, error) {
+	const op = "acknowledge"
+	ref, a := s.device(uid, silence.Device), silence.Acked
+	for range transactTries {
+		result, err := ref.Update(ctx, acknowledged(a), firestore.LastUpdateTime(silence.DeviceTime))
+		if err == nil {
+			return result.UpdateTime, nil
+		}
+		if err := wrap(op, err); !fault.Is(err, fault.Conflict) {
+			return time.Time{}, err
+		}
+		snapshot, err := ref.Get(ctx)
+		if err != nil {
+			return time.Time{}, wrap(op, err)
+		}
+		var d conversation.Device
+		if err := snapshot.DataTo(&d); err != nil {
+			return time.Time{}, fault.New(fault.Internal, op, err)
+		}
+		switch {
+		case d.SessionID != silence.SessionID:
+			return time.Time{}, fault.New(fault.Conflict, op, conversation.ErrSuperseded)
+		case d.AckedSequence >= a.Sequence:
+			return snapshot.UpdateTime, nil
+		}
+		silence.DeviceTime = snapshot.UpdateTime
+	}
+	return time.Time{}, fault.Newf(fault.Unavailable, op, "the device is written to all the time")
 }
 
 func acknowledged(a conversation.Acked) []firestore.Update {

@@ -65,6 +65,7 @@ func TestAttachGivesWhatIsStored(t *testing.T) {
 			t.Fatalf("%s: %v", what, err)
 		}
 		want, wantPage, err := s.Tail(t.Context(), "u", got.ID)
+		want.DeviceTime = got.DeviceTime // which is not the conversation's
 		if err != nil || !reflect.DeepEqual(got, want) || !reflect.DeepEqual(page, wantPage) {
 			t.Errorf("%s (%v)\ngot  %+v, %+v\nwant %+v, %+v", what, err, got, page, want, wantPage)
 		}
@@ -113,8 +114,19 @@ func TestNumbersGoOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	silence := conversation.Acked{Sequence: 20, At: now.Add(time.Second), Beyond: []time.Duration{0, time.Second}}
-	if err := s.Acknowledge(t.Context(), "u", "d", silence); err != nil {
+	said := conversation.Silence{Device: "d", SessionID: "s1", DeviceTime: second.DeviceTime, Acked: silence}
+	written, err := s.Acknowledge(t.Context(), "u", said)
+	if err != nil {
 		t.Fatal(err)
+	}
+	late := said // of the same session, and of one that is over
+	late.Acked.Sequence = 15
+	if got, err := s.Acknowledge(t.Context(), "u", late); err != nil || !got.Equal(written) {
+		t.Errorf("an older number that comes late: got %v, %v; want what is there, of %v", got, err, written)
+	}
+	late.SessionID, late.Acked.Sequence = "s0", 25
+	if _, err := s.Acknowledge(t.Context(), "u", late); !errors.Is(err, conversation.ErrSuperseded) {
+		t.Errorf("of a session that is over: got %v, want superseded", err)
 	}
 	if third := attach(t, s, attachment("s2", now)); !reflect.DeepEqual(third.Acked, silence) {
 		t.Errorf("after silence: got %+v, want %+v", third.Acked, silence)
@@ -123,6 +135,36 @@ func TestNumbersGoOn(t *testing.T) {
 	deleted.Acked = conversation.Acked{Sequence: 30, At: now}
 	if c := attach(t, s, deleted); !reflect.DeepEqual(c.Acked, deleted.Acked) {
 		t.Errorf("a session that knows more: got %+v, want %+v", c.Acked, deleted.Acked)
+	}
+}
+
+// A session whose client comes back may still write when the next one finds that the conversation was silent for too long
+// and begins another. What it has not stored by then the next one hears again, so it must not be stored after that.
+func TestOlderSessionIsFencedOut(t *testing.T) {
+	s, _ := open(t)
+	now := time.Now()
+	numbered := attachment("s1", now)
+	numbered.Numbered = true
+	old := attach(t, s, numbered)
+	old.Acked = conversation.Acked{Sequence: 10, At: now}
+	old.MarkFlush("s1")
+	if err := s.Commit(t.Context(), "u", &old); err != nil {
+		t.Fatal(err)
+	}
+	numbered.SessionID, numbered.At = "s2", now.Add(time.Hour)
+	next := attach(t, s, numbered)
+	if next.ID == old.ID || next.Acked.Sequence != 10 {
+		t.Fatalf("got %s that goes on from %d, want another than %s, from 10", next.ID, next.Acked.Sequence, old.ID)
+	}
+	late := old
+	late.Acked.Sequence, late.Words = 20, 5
+	if err := s.Commit(t.Context(), "u", &late); !fault.Is(err, fault.Conflict) {
+		t.Errorf("words that the next session hears too: got %v, want a conflict", err)
+	}
+	stored, err := s.Conversation(t.Context(), "u", old.ID)
+	if err != nil || stored.Status != conversation.Live || stored.Session.ID != "s2" || stored.Flushed("s1") != 1 {
+		t.Errorf("got %s of session %s, flushed %d (%v); want live, of the newer, and the older's commit known",
+			stored.Status, stored.Session.ID, stored.Flushed("s1"), err)
 	}
 }
 

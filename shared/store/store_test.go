@@ -107,6 +107,7 @@ func TestConversationRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	got.DeviceTime = c.DeviceTime // which is not the conversation's
 	if diff := cmp.Diff(c, got); diff != "" {
 		t.Errorf("conversation (-written +read):\n%s", diff)
 	}

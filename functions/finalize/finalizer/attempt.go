@@ -178,8 +178,8 @@ func (a *attempt) empty(ctx context.Context) (bool, error) {
 	case a.c.Words > 0:
 		return false, fault.Newf(fault.Internal, "read pages", "%d words are counted and none is stored", a.c.Words)
 	}
-	n, err := a.Store.Photos(ctx, a.uid, a.cid)
-	return n == 0, err
+	photos, err := a.Store.Photos(ctx, a.uid, a.cid, 1)
+	return len(photos) == 0, err
 }
 
 // delete removes a conversation in which nothing was said.

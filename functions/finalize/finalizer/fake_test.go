@@ -64,7 +64,9 @@ func (m *memory) Segments(context.Context, string, string) ([]transcript.Segment
 	return m.segments, nil
 }
 
-func (m *memory) Photos(context.Context, string, string) (int, error) { return m.photos, nil }
+func (m *memory) Photos(_ context.Context, _, _ string, limit int) ([]conversation.Photo, error) {
+	return make([]conversation.Photo, min(m.photos, limit)), nil
+}
 
 func (m *memory) Commit(ctx context.Context, _ string, c *conversation.Conversation, _ ...transcript.Page) error {
 	next := *c

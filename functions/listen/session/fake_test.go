@@ -64,6 +64,9 @@ func (m *memory) Attach(_ context.Context, _ string, a conversation.Attachment,
 	} else {
 		if r != nil {
 			a.Acked = a.Acked.Latest(r.Acked)
+			if a.Fence(&r.Conversation) {
+				r.UpdateTime = m.tick()
+			}
 		}
 		r = &record{a.Begin(fmt.Sprintf("c%d", len(m.conversations)+1), device), map[int]transcript.Page{}}
 		if superseded {
@@ -80,13 +83,16 @@ func (m *memory) Attach(_ context.Context, _ string, a conversation.Attachment,
 	return r.Conversation, r.last(), nil
 }
 
-func (m *memory) Acknowledge(_ context.Context, _, device string, a conversation.Acked) error {
+func (m *memory) Acknowledge(_ context.Context, _ string, s conversation.Silence) (time.Time, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	d := m.devices[device]
-	d.AckedSequence, d.AckedAt = a.Sequence, a.At
-	m.devices[device] = d
-	return nil
+	d := m.devices[s.Device]
+	if d.SessionID != s.SessionID {
+		return time.Time{}, fault.New(fault.Conflict, "acknowledge", conversation.ErrSuperseded)
+	}
+	d.AckedSequence, d.AckedAt = s.Acked.Sequence, s.Acked.At
+	m.devices[s.Device] = d
+	return m.tick(), nil
 }
 
 func (m *memory) PutPhoto(_ context.Context, _, cid string, p conversation.Photo) error {

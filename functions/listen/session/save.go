@@ -32,17 +32,17 @@ const contendLimit = 2 * time.Second
 // outcome is what became of a save.
 type outcome struct {
 	stored   conversation.Conversation
-	last     transcript.Page    // its last page, where it was read
-	attached bool               // it is the conversation to go on with
-	took     bool               // the commit took effect; else nothing of it did
-	at       time.Time          // when that was known
-	reread   bool               // stored and last were read back: somebody else may have written
-	gone     bool               // the conversation was deleted
-	replaced bool               // a newer session of the device has the audio again
-	acked    conversation.Acked // the device has been told that it is safe
-	photo    *photo             // that is stored
-	reported usage.Hours        // what has been told of its usage
-	err      error              // the time was over before it could be known
+	last     transcript.Page      // its last page, where it was read
+	attached bool                 // it is the conversation to go on with
+	took     bool                 // the commit took effect; else nothing of it did
+	at       time.Time            // when that was known
+	reread   bool                 // stored and last were read back: somebody else may have written
+	gone     bool                 // the conversation was deleted
+	replaced bool                 // a newer session of the device has the audio again
+	silence  conversation.Silence // that is stored
+	photo    *photo               // that is stored
+	reported usage.Hours          // what has been told of its usage
+	err      error                // the time was over before it could be known
 }
 
 // attachment asks for the conversation of the session's device, or a new one that begins at the time.
@@ -82,10 +82,17 @@ func (s *scribe) attach(ctx context.Context, now time.Time) {
 func (s *scribe) acknowledge(ctx context.Context, now time.Time) {
 	s.flushed = now
 	s.saving = true
-	a := s.draft.acked.next
+	silence := conversation.Silence{
+		Device: s.device, SessionID: s.params.ID, DeviceTime: s.deviceTime, Acked: s.draft.acked.next,
+	}
 	go func() {
-		o, err := persist(ctx, func(ctx context.Context) (outcome, error) {
-			return outcome{acked: a}, s.store.Acknowledge(ctx, s.params.UID, s.device, a)
+		o, err := persist(ctx, func(ctx context.Context) (o outcome, err error) {
+			o.silence = silence
+			o.silence.DeviceTime, err = s.store.Acknowledge(ctx, s.params.UID, silence)
+			if errors.Is(err, conversation.ErrSuperseded) {
+				return outcome{replaced: true}, nil
+			}
+			return o, err
 		})
 		o.err = err
 		s.saved <- o
@@ -240,9 +247,9 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 	case o.replaced:
 		s.yield(ctx)
 		return
-	case o.acked.Sequence > 0:
-		s.draft.acked.stored = o.acked
-		s.tell(wire.AudioAck(o.acked.Sequence))
+	case o.silence.Acked.Sequence > 0:
+		s.draft.acked.stored, s.deviceTime = o.silence.Acked, o.silence.DeviceTime
+		s.tell(wire.AudioAck(o.silence.Acked.Sequence))
 		return
 	case o.photo != nil:
 		s.photos = s.photos[1:]
@@ -297,7 +304,7 @@ func (s *scribe) yield(ctx context.Context) {
 func (s *scribe) begin(stored conversation.Conversation, last transcript.Page) {
 	s.conversations++
 	s.reported = stored.Usage
-	s.generation, s.device = stored.Session.Generation, stored.Device
+	s.generation, s.device, s.deviceTime = stored.Session.Generation, stored.Device, stored.DeviceTime
 	s.tell(wire.ConversationSession(stored.ID, stored.WireStatus()))
 	if s.params.Numbered {
 		s.tell(wire.AudioAck(stored.Acked.Sequence))

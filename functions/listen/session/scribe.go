@@ -65,14 +65,15 @@ type scribe struct {
 	told     time.Time     // when usage was last told
 	reported usage.Hours   // what usage.recorded has told of the conversation
 
-	generation int64  // of the device, since the last attachment
-	device     string // the device's slot
-	over       bool   // no more words come
-	failed     bool   // the store refuses for good
-	reattach   bool   // the conversation doesn't know this session any more
-	yielded    bool   // a newer session of the device has taken over
-	replaced   bool   // likewise, and it gets the audio again, and with it the words
-	slow       bool   // the client was asked to hold
+	generation int64     // of the device, since the last attachment
+	device     string    // the device's slot
+	deviceTime time.Time // when its document was written, likewise
+	over       bool      // no more words come
+	failed     bool      // the store refuses for good
+	reattach   bool      // the conversation doesn't know this session any more
+	yielded    bool      // a newer session of the device has taken over
+	replaced   bool      // likewise, and it gets the audio again, and with it the words
+	slow       bool      // the client was asked to hold
 
 	began       time.Time
 	suggestions []string      // ids of the last segments that the client recognised
