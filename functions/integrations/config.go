@@ -24,6 +24,9 @@ type config struct {
 	// LockTTL is how long a process that died keeps the others from its work.
 	LockTTL time.Duration `env:"LOCK_TTL" envDefault:"5m"`
 
+	// ClaimTTL is how long a process that died keeps the others from a delivery that it was attempting.
+	ClaimTTL time.Duration `env:"CLAIM_TTL" envDefault:"1m"`
+
 	// AllowPrivateWebhooks lets webhooks go to private addresses, for the local run.
 	AllowPrivateWebhooks bool `env:"WEBHOOK_ALLOW_PRIVATE"`
 }

@@ -49,6 +49,7 @@ func run(ctx context.Context) (err error) {
 
 	sender := webhook.New(webhook.Options{
 		Store: db, Hold: locks.Try, Settings: db.Read.Webhook, AllowPrivate: cfg.AllowPrivateWebhooks,
+		ClaimTTL: cfg.ClaimTTL,
 	})
 	defer sender.Close()
 	sub := subscriber.New(map[string]func(context.Context, event.Event) error{

@@ -39,7 +39,7 @@ type Webhook struct {
 	Enabled bool   `json:"enabled" firestore:"enabled"`
 }
 
-// Delivery is what became of telling a receiver of one event. It is written after each attempt, and a delivery
+// Delivery is what became of telling a receiver of one event. It is written before and after each attempt, and a delivery
 // that is Done is never attempted again.
 type Delivery struct {
 	ID        string      `firestore:"id"` // also the webhook-id header, the same on every attempt
@@ -48,6 +48,14 @@ type Delivery struct {
 	Done      bool        `firestore:"done"`
 	Failed    bool        `firestore:"failed"` // done, without the receiver having taken it
 	Status    int         `firestore:"status"` // of the last answer; 0: none came
+	Title     string      `firestore:"title"`  // of the conversation, as the receiver was told first: each attempt says the same
 	UpdatedAt time.Time   `firestore:"updated_at"`
 	ExpiresAt time.Time   `firestore:"expires_at"` // TTL
+
+	// Who is attempting it, and how long others keep away.
+	ClaimedBy    string    `firestore:"claimed_by"`
+	ClaimedUntil time.Time `firestore:"claimed_until"`
+
+	// UpdateTime is the version that the next write replaces; zero is none. It is not stored.
+	UpdateTime time.Time `firestore:"-"`
 }

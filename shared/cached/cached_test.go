@@ -224,7 +224,7 @@ var writes = []write{
 		})
 	}},
 	{"PutDelivery", "a delivery", func(r *rig) error {
-		return r.writer.PutDelivery(r.t.Context(), uid, account.Delivery{ID: "d"})
+		return r.writer.PutDelivery(r.t.Context(), uid, &account.Delivery{ID: "d"})
 	}},
 	{"Delete", "deletion", func(r *rig) error { return r.writer.Delete(r.t.Context(), uid, &r.conversation) }},
 	{"Attach", "the same id from the client again", func(r *rig) error { return r.attach("s3", at.Add(time.Hour)) }},

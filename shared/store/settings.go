@@ -46,13 +46,40 @@ func (s *Store) webhook(uid string, t account.WebhookType) *firestore.DocumentRe
 
 // Delivery reads what became of a delivery. NotFound: it was never attempted.
 func (s *Store) Delivery(ctx context.Context, uid, id string) (account.Delivery, error) {
-	return read[account.Delivery](ctx, s.delivery(uid, id))
+	const op = "read delivery"
+	var d account.Delivery
+	snapshot, err := s.delivery(uid, id).Get(ctx)
+	if err != nil {
+		return d, wrap(op, err)
+	}
+	if err := snapshot.DataTo(&d); err != nil {
+		return d, fault.New(fault.Internal, op, err)
+	}
+	d.UpdateTime = snapshot.UpdateTime
+	return d, nil
 }
 
-// PutDelivery stores what became of a delivery.
-func (s *Store) PutDelivery(ctx context.Context, uid string, d account.Delivery) error {
-	_, err := s.delivery(uid, d.ID).Set(ctx, d)
-	return wrap("write delivery", err)
+// PutDelivery stores what becomes of a delivery, if the stored one is still the version that d was read from, and makes d
+// the version that is stored then. Conflict: it isn't, or this is the echo of a write that took effect.
+func (s *Store) PutDelivery(ctx context.Context, uid string, d *account.Delivery) error {
+	ref := s.delivery(uid, d.ID)
+	var result *firestore.WriteResult
+	var err error
+	if d.UpdateTime.IsZero() {
+		result, err = ref.Create(ctx, d)
+	} else {
+		result, err = ref.Update(ctx, []firestore.Update{
+			{Path: "attempts", Value: d.Attempts}, {Path: "done", Value: d.Done}, {Path: "failed", Value: d.Failed},
+			{Path: "status", Value: d.Status}, {Path: "title", Value: d.Title}, {Path: "updated_at", Value: d.UpdatedAt},
+			{Path: "expires_at", Value: d.ExpiresAt}, {Path: "claimed_by", Value: d.ClaimedBy},
+			{Path: "claimed_until", Value: d.ClaimedUntil},
+		}, firestore.LastUpdateTime(d.UpdateTime))
+	}
+	if err != nil {
+		return wrap("write delivery", gone(err))
+	}
+	d.UpdateTime = result.UpdateTime
+	return nil
 }
 
 func (s *Store) delivery(uid, id string) *firestore.DocumentRef {

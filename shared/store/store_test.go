@@ -302,7 +302,7 @@ func TestSettings(t *testing.T) {
 		UpdatedAt: time.Unix(7, 0).UTC(), ExpiresAt: time.Unix(8, 0).UTC(),
 	}
 	for _, put := range []error{
-		s.PutProfile(ctx, "u", profile), s.PutDelivery(ctx, "u", delivery),
+		s.PutProfile(ctx, "u", profile), s.PutDelivery(ctx, "u", &delivery),
 		s.ChangeWebhook(ctx, "u", account.MemoryCreated, func(w *account.Webhook) { *w = webhook }),
 	} {
 		if put != nil {

@@ -36,7 +36,8 @@ type memory struct {
 	c          *conversation.Conversation // nil: deleted
 	segments   []transcript.Segment
 	deliveries map[string]account.Delivery
-	onPut      func(ctx context.Context) error
+	clock      time.Time
+	onPut      func(ctx context.Context, d *account.Delivery) error // before it takes effect
 }
 
 var errMissing = fault.Newf(fault.NotFound, "read", "no such document")
@@ -60,16 +61,21 @@ func (m *memory) Delivery(_ context.Context, _, id string) (account.Delivery, er
 	return d, nil
 }
 
-func (m *memory) PutDelivery(ctx context.Context, _ string, d account.Delivery) error {
+func (m *memory) PutDelivery(ctx context.Context, _ string, d *account.Delivery) error {
 	if m.onPut != nil {
-		if err := m.onPut(ctx); err != nil {
+		if err := m.onPut(ctx, d); err != nil {
 			return err
 		}
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	m.deliveries[d.ID] = d
+	if !m.deliveries[d.ID].UpdateTime.Equal(d.UpdateTime) {
+		return fault.Newf(fault.Conflict, "put", "somebody wrote in between")
+	}
+	m.clock = m.clock.Add(time.Second)
+	d.UpdateTime = m.clock
+	m.deliveries[d.ID] = *d
 	return nil
 }
 

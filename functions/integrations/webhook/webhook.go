@@ -7,6 +7,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -27,7 +28,9 @@ type Store interface {
 	Conversation(ctx context.Context, uid, cid string) (conversation.Conversation, error)
 	Segments(ctx context.Context, uid, cid string) ([]transcript.Segment, error)
 	Delivery(ctx context.Context, uid, id string) (account.Delivery, error)
-	PutDelivery(ctx context.Context, uid string, d account.Delivery) error
+	// PutDelivery takes effect only if the stored delivery is still the version that d was read from. fault.Conflict: it
+	// isn't, or this is the echo of a write that took effect; fault.Unavailable: nobody knows.
+	PutDelivery(ctx context.Context, uid string, d *account.Delivery) error
 }
 
 // Settings reads where a type of event goes. fault.NotFound: nowhere.
@@ -36,7 +39,11 @@ type Settings func(ctx context.Context, uid string, t account.WebhookType) (acco
 // Hold runs fn while nobody else runs one under the name. fault.Busy: somebody does.
 type Hold func(ctx context.Context, name string, fn func(context.Context) error) error
 
-// Options are what a Sender is made of. All but AllowPrivate are needed.
+// DefaultClaimTTL is how long a claim on a delivery lasts unless a Sender says otherwise: longer than an attempt and its
+// record take.
+const DefaultClaimTTL = time.Minute
+
+// Options are what a Sender is made of. All but AllowPrivate and ClaimTTL are needed.
 type Options struct {
 	Store    Store
 	Settings Settings
@@ -44,6 +51,8 @@ type Options struct {
 
 	// AllowPrivate lets it send to addresses that are not public, such as those of this machine: for the local run.
 	AllowPrivate bool
+
+	ClaimTTL time.Duration // 0 is DefaultClaimTTL
 }
 
 // Sender sends webhooks. It is safe for concurrent use.
@@ -53,7 +62,10 @@ type Sender struct {
 }
 
 // New makes a Sender.
-func New(o Options) *Sender { return &Sender{o, newClient(o.AllowPrivate)} }
+func New(o Options) *Sender {
+	o.ClaimTTL = cmp.Or(o.ClaimTTL, DefaultClaimTTL)
+	return &Sender{o, newClient(o.AllowPrivate)}
+}
 
 // Close closes the connections that are kept for the next time.
 func (s *Sender) Close() { s.client.CloseIdleConnections() }
@@ -89,15 +101,19 @@ func (s *Sender) ConversationFinalized(ctx context.Context, e event.Event) error
 	}
 	id := string(account.MemoryCreated) + ":" + e.ID
 	err = s.Hold(ctx, "delivery:"+id, func(ctx context.Context) error {
-		d, err := s.Store.Delivery(ctx, told.UID, id)
-		if fault.Is(err, fault.NotFound) {
-			d, err = account.Delivery{ID: id, Webhook: account.MemoryCreated}, nil
-		}
+		d, err := s.delivery(ctx, told.UID, id)
 		if err != nil || d.Done {
 			return err
 		}
-		body, err := s.memory(ctx, told)
-		if err != nil || body == nil {
+		c, err := s.memory(ctx, told)
+		if err != nil || c == nil {
+			return err
+		}
+		if d, err = s.claim(ctx, told.UID, d, c.Structured.Title); err != nil || d.Done {
+			return err
+		}
+		body, err := s.body(ctx, told.UID, c, d.Title)
+		if err != nil {
 			return err
 		}
 		return s.attempt(ctx, told.UID, d, request{hook, told.UID, id, body})
@@ -125,11 +141,11 @@ func orNobody(err error) error {
 	return err
 }
 
-// memory is the conversation as receivers read it, or nil if there is nothing to tell. That is so if the person has
+// memory is the conversation, or nil if there is nothing to tell. That is so if the person has
 // deleted it, since what they deleted is not to be handed out; if it is discarded, since it is not shown to them
 // either; and if it is not the version that the event is about: it is being finalized again, and an event of its own
 // will tell of that.
-func (s *Sender) memory(ctx context.Context, told event.Conversation) ([]byte, error) {
+func (s *Sender) memory(ctx context.Context, told event.Conversation) (*conversation.Conversation, error) {
 	c, err := s.Store.Conversation(ctx, told.UID, told.ConversationID)
 	reason := ""
 	switch {
@@ -146,10 +162,18 @@ func (s *Sender) memory(ctx context.Context, told event.Conversation) ([]byte, e
 		logging.From(ctx).LogAttrs(ctx, slog.LevelInfo, webhookSkipped, slog.String("reason", reason))
 		return nil, nil
 	}
-	segments, err := s.Store.Segments(ctx, told.UID, told.ConversationID)
+	return &c, nil
+}
+
+// body is the conversation as receivers read it. All of it but the title stays as it is from its completion on.
+func (s *Sender) body(ctx context.Context, uid string, c *conversation.Conversation, title string) ([]byte, error) {
+	segments, err := s.Store.Segments(ctx, uid, c.ID)
 	if err != nil {
 		return nil, err
 	}
+	structured := *c.Structured
+	structured.Title = title
+	c.Structured = &structured
 	body, err := json.Marshal(c.Wire(segments))
 	return body, fault.New(fault.Internal, "encode conversation", err)
 }
@@ -161,14 +185,12 @@ func (s *Sender) attempt(ctx context.Context, uid string, d account.Delivery, r 
 	took := time.Since(began)
 	signal(ctx, d.Webhook, refused, took)
 	later := fault.Is(refused, fault.Unavailable)
-	d.Attempts++
-	d.Status = status
-	d.Done, d.Failed = !later, refused != nil && !later
-	d.UpdatedAt = time.Now()
-	d.ExpiresAt = d.UpdatedAt.Add(keepRecords)
-	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
-	defer cancel()
-	if err := s.Store.PutDelivery(recording, uid, d); err != nil {
+	d, err := s.record(ctx, uid, d, func(d *account.Delivery) {
+		d.Attempts++
+		d.Status = status
+		d.Done, d.Failed = !later, refused != nil && !later
+	})
+	if err != nil {
 		return err
 	}
 	attrs := []slog.Attr{

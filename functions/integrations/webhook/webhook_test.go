@@ -126,15 +126,23 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// The receiver was told, and that could not be recorded: it is told again, the same, under the same id.
+// The receiver was told, and that could not be recorded: it is told again, the same, under the same id, whatever the person
+// has called the conversation since.
 func TestRecordLost(t *testing.T) {
 	r := newRig(t)
+	r.ClaimTTL = time.Nanosecond // it has run out when the event comes again
 	down := fault.New(fault.Unavailable, "commit", errors.New("connection reset"))
-	r.store.onPut = func(context.Context) error { return down }
+	r.store.onPut = func(_ context.Context, d *account.Delivery) error {
+		if d.ClaimedBy == "" {
+			return down
+		}
+		return nil
+	}
 	if err := r.deliver(t); !fault.Is(err, fault.Unavailable) {
 		t.Fatalf("got %v, want unavailable", err)
 	}
 	r.store.onPut = nil
+	r.store.c.Rename("Another title")
 	if err := r.deliver(t); err != nil {
 		t.Fatal(err)
 	}
@@ -147,14 +155,74 @@ func TestRecordLost(t *testing.T) {
 	}
 }
 
+// Where there is no lock to be had, two pushes of one event come at once: the claim lets one of them through.
+func TestTwoAtOnce(t *testing.T) {
+	r := newRig(t)
+	var other error
+	r.receiver.answer = func(http.ResponseWriter, *http.Request) { other = r.deliver(t) }
+	if err := r.deliver(t); err != nil || !fault.Is(other, fault.Busy) {
+		t.Errorf("got %v, and %v of the other, want nil and busy", err, other)
+	}
+	if err := r.deliver(t); err != nil || len(r.receiver.got) != 1 {
+		t.Errorf("afterwards: %v, posted %d times, want once", err, len(r.receiver.got))
+	}
+}
+
+// An attempt whose claim has run out finds, when the receiver has refused it, that a later one was taken.
+func TestDoneStaysDone(t *testing.T) {
+	r := newRig(t)
+	r.ClaimTTL = time.Nanosecond
+	r.receiver.answer = func(w http.ResponseWriter, _ *http.Request) {
+		r.receiver.answer = nil
+		if err := r.deliver(t); err != nil {
+			t.Error(err)
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	if err := r.deliver(t); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("got %v, want unavailable", err)
+	}
+	if d := r.record(); !d.Done || d.Status != http.StatusOK {
+		t.Errorf("got %+v, want it done with 200", d)
+	}
+	if err := r.deliver(t); err != nil || len(r.receiver.got) != 2 {
+		t.Errorf("afterwards: %v, posted %d times, want twice", err, len(r.receiver.got))
+	}
+}
+
+// The answers to both writes are lost: what is read back tells that they took effect.
+func TestEchoes(t *testing.T) {
+	r := newRig(t)
+	lost := map[bool]bool{}
+	r.store.onPut = func(_ context.Context, d *account.Delivery) error {
+		if claim := d.ClaimedBy != ""; !lost[claim] {
+			lost[claim] = true
+			kept := *d
+			r.store.onPut, kept.UpdateTime = nil, d.UpdateTime
+			hook := r.store.onPut
+			if err := r.store.PutDelivery(t.Context(), "u1", &kept); err != nil {
+				t.Error(err)
+			}
+			r.store.onPut = hook
+			return fault.Newf(fault.Unavailable, "put", "the answer is lost")
+		}
+		return nil
+	}
+	if err := r.deliver(t); err != nil || len(r.receiver.got) != 1 || !r.record().Done || r.record().Attempts != 1 {
+		t.Errorf("got %v, posted %d times, record %+v; want one attempt that is done", err, len(r.receiver.got), r.record())
+	}
+}
+
 // The receiver was told while the context ended: that is recorded all the same.
 func TestRecordedAfterCancellation(t *testing.T) {
 	r := newRig(t)
 	r.Hold = func(ctx context.Context, _ string, fn func(context.Context) error) error {
 		ctx, lose := context.WithCancel(ctx)
 		defer lose()
-		r.store.onPut = func(context.Context) error {
-			lose()
+		r.store.onPut = func(_ context.Context, d *account.Delivery) error {
+			if d.ClaimedBy == "" {
+				lose()
+			}
 			return nil
 		}
 		return fn(ctx)
