@@ -47,13 +47,14 @@ func TestSlow(t *testing.T) {
 // slow gives the address of a line on which all that is sent is so long on its way, in each direction.
 func slow(t *testing.T, addr string, delay time.Duration) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var running sync.WaitGroup
 	carry := func(to, from net.Conn) {
-		defer to.Close()
+		defer to.Close() // broken is what it is to be
 		for buffer := make([]byte, 4096); ; {
 			n, err := from.Read(buffer)
 			if err != nil {
@@ -71,7 +72,7 @@ func slow(t *testing.T, addr string, delay time.Duration) string {
 			if err != nil {
 				return
 			}
-			far, err := net.Dial("tcp", addr)
+			far, err := net.Dial("tcp", addr) //nolint:noctx // of this machine: it is refused at once, or succeeds
 			if err != nil {
 				t.Error(err)
 				return
@@ -81,7 +82,7 @@ func slow(t *testing.T, addr string, delay time.Duration) string {
 		}
 	})
 	t.Cleanup(func() {
-		listener.Close()
+		listener.Close() // broken is what it is to be
 		running.Wait()
 	})
 	return listener.Addr().String()
