@@ -58,6 +58,7 @@ func run(ctx context.Context) (err error) {
 		events.Close()
 		err = errors.Join(err, topics.Close(), db.Close(), rdb.Close())
 	}()
+	defer locks.Close()
 
 	summarizer, err := extractive.New()
 	if err != nil {

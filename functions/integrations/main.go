@@ -46,6 +46,7 @@ func run(ctx context.Context) (err error) {
 	db := cached.New(documents, rdb)
 	locks := lock.New(rdb, cfg.LockTTL)
 	defer func() { err = errors.Join(err, db.Close(), rdb.Close()) }()
+	defer locks.Close()
 
 	sender := webhook.New(webhook.Options{
 		Store: db, Hold: locks.Try, Settings: db.Read.Webhook, AllowPrivate: cfg.AllowPrivateWebhooks,

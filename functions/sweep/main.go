@@ -55,6 +55,7 @@ func run(ctx context.Context) (err error) {
 		events.Close()
 		err = errors.Join(err, topics.Close(), db.Close(), rdb.Close())
 	}()
+	defer locks.Close()
 
 	s := &sweeper.Sweeper{Store: db, Publisher: events, Hold: locks.Try, AnnounceAfter: cfg.AnnounceAfter}
 	framework, err := server.HTTPFunction(ctx, sweep(s))

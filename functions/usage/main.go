@@ -47,6 +47,7 @@ func run(ctx context.Context) (err error) {
 	db := cached.New(documents, rdb)
 	locks := lock.New(rdb, cfg.LockTTL)
 	defer func() { err = errors.Join(err, db.Close(), rdb.Close()) }()
+	defer locks.Close()
 
 	a := &aggregator.Aggregator{Store: db, Hold: inTurn(locks)}
 	sub := subscriber.New(map[string]func(context.Context, event.Event) error{event.UsageRecorded: a.Record})

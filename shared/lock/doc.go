@@ -13,6 +13,7 @@
 //   - A lock is released when the function is done, also if it panics and also if the caller's context has ended.
 //     Only the holder's own token is removed, never the lock of whoever came after.
 //   - A lock held by another is [fault.Busy]: an expected outcome, at once or after the wait that was asked for.
+//   - A lock that Redis gave too late for the holder to hear of it is taken back in the background.
 //   - If Redis can't be reached the function runs without the lock. That is logged once (lock_unavailable) and
 //     counted. Every call to Redis has a deadline of its own, so that a silent Redis costs a moment, not the work.
 package lock

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/bsm/redislock"
@@ -20,6 +21,9 @@ const (
 	callTimeout = 250 * time.Millisecond // of one call to Redis, with the client's own retries
 	firstWait   = 10 * time.Millisecond  // between two tries; it grows by half each time, give or take as much
 	longestWait = 250 * time.Millisecond
+
+	discardTimeout = 5 * time.Second // of taking back a lock that Redis may have given, all tries
+	discardTwice   = 2               // times that Redis must say that there is none: it may take the later call first
 )
 
 // ErrLost is the cause with which the context of a function ends whose lock is gone, or might be. It is Busy: by
@@ -41,6 +45,8 @@ type Locker struct {
 	ttl    time.Duration
 	id     string // random: a holding's token is this and a number
 	stats  counters
+
+	discards sync.WaitGroup
 }
 
 // New returns a Locker over the client whose locks last for the TTL where a caller doesn't say otherwise. The client must let a context's deadline end a call: New panics unless
@@ -72,6 +78,7 @@ func (l *Locker) Hold(ctx context.Context, name string, o Options, fn func(conte
 		l.stats.busy.Add(1)
 		return fault.New(fault.Busy, "lock "+name, errHeld)
 	case ctx.Err() != nil:
+		l.discard(ctx, key, token)
 		return fault.New(fault.Unavailable, "lock "+name, context.Cause(ctx))
 	default:
 		l.stats.unavailable.Add(1)
@@ -128,9 +135,31 @@ func (l *Locker) try(ctx context.Context, key, token string, ttl time.Duration) 
 
 var removeOwn = redis.NewScript(`if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end return 0`)
 
-// discard removes a lock that we were not told we had: Redis may have set it, and only its answer was lost.
+// discard removes a lock that we were not told we had: Redis may have set it, and only its answer was lost, or late. A
+// Redis that is slow is asked with more patience than a caller has, so nobody waits for that but Close.
 func (l *Locker) discard(ctx context.Context, key, token string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
-	defer cancel()
-	_ = removeOwn.Run(ctx, l.client, []string{key}, token).Err() // it was logged that Redis fails; the TTL does the rest
+	l.discards.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardTimeout)
+		defer cancel()
+		pause := backoff.NewExponentialBackOff()
+		pause.InitialInterval = callTimeout
+		for none := 0; none < discardTwice; {
+			removed, err := removeOwn.Run(ctx, l.client, []string{key}, token).Bool()
+			switch {
+			case removed, errors.Is(err, redis.ErrClosed):
+				return
+			case err == nil:
+				none++
+			}
+			select {
+			case <-time.After(pause.NextBackOff()):
+			case <-ctx.Done():
+				return // it was logged that Redis fails; the TTL does the rest
+			}
+		}
+	})
 }
+
+// Close waits until the locks that may have been given unnoticed are taken back, or can't be: some seconds. No function
+// may be held any more, and the client must be open.
+func (l *Locker) Close() { l.discards.Wait() }

@@ -22,6 +22,7 @@ import (
 const (
 	copies   = 2 // processes of each function
 	talkers  = 6
+	editors  = 2
 	lockTTL  = 3 * time.Second
 	claimTTL = 4 * time.Second
 	patience = 2 * time.Minute // until all is quiet, once the faults are over
@@ -59,6 +60,7 @@ type system struct {
 	*stack.Stack
 	lines   map[string][]*line // by what they connect
 	talkers []*talker
+	editors []*editor
 	logs    string // a file
 }
 
@@ -113,6 +115,12 @@ func begin(t *testing.T, seed uint64) *system {
 		s.talkers = append(s.talkers, p)
 		s.lines["client-listen"] = append(s.lines["client-listen"], p.line)
 	}
+	for i := range editors {
+		e := newEditor(t, s.Stack, fmt.Sprintf("editor%d", i), rand.New(rand.NewPCG(seed, uint64(talkers+i))))
+		s.editors = append(s.editors, e)
+		s.lines["client-listen"] = append(s.lines["client-listen"], e.line)
+		s.lines["client-conversations"] = append(s.lines["client-conversations"], e.app)
+	}
 	return s
 }
 
@@ -122,9 +130,6 @@ func (s *system) lay(t *testing.T, from string, to stack.Server, target func() (
 	l := newLine(t, target)
 	switch to {
 	case stack.Redis, stack.Firestore, stack.PubSub, stack.Keys:
-		if from == "conversations" { // nobody calls it here
-			return l.addr()
-		}
 		from = "function"
 	}
 	kind := fmt.Sprintf("%s-%s", from, to)
@@ -134,7 +139,7 @@ func (s *system) lay(t *testing.T, from string, to stack.Server, target func() (
 
 // functions are those that die.
 func (s *system) functions() []*stack.Function {
-	return []*stack.Function{s.Listen, s.Finalize, s.Usage, s.Integrations, s.Sweeper}
+	return []*stack.Function{s.Listen, s.Finalize, s.Usage, s.Integrations, s.Conversations, s.Sweeper}
 }
 
 func (s *system) start(t *testing.T, f *stack.Function) error {
@@ -168,8 +173,11 @@ func TestChaos(t *testing.T) {
 			}
 		})
 	}
-	for _, person := range s.talkers {
+	for _, person := range s.people() {
 		going.Go(func() { person.talk(ctx) })
+	}
+	for _, e := range s.editors {
+		going.Go(func() { e.edit(ctx) })
 	}
 	going.Wait()
 	select {
@@ -183,7 +191,17 @@ func TestChaos(t *testing.T) {
 	}
 	s.finish(t)
 	s.check(t)
+	s.checkEdited(t)
 	s.checkAgain(t)
+}
+
+// people are all who speak.
+func (s *system) people() []*talker {
+	people := slices.Clone(s.talkers)
+	for _, e := range s.editors {
+		people = append(people, e.talker)
+	}
+	return people
 }
 
 // thorough is a length in which everything happens.
@@ -222,7 +240,7 @@ func (s *system) finish(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var ending sync.WaitGroup
-	for _, p := range s.talkers {
+	for _, p := range s.people() {
 		ending.Go(func() {
 			if err := p.finish(ctx); err != nil {
 				t.Errorf("%s: %v", p.uid, err)
@@ -230,6 +248,11 @@ func (s *system) finish(t *testing.T) {
 		})
 	}
 	ending.Wait()
+	for _, e := range s.editors {
+		if err := e.finish(ctx); err != nil {
+			t.Error(err)
+		}
+	}
 	for ctx.Err() == nil {
 		if open, err := s.open(ctx); err == nil && open == "" {
 			return

@@ -6,8 +6,10 @@
 // processes are killed, stopped for longer than a lock lasts, and drained; Redis is killed, paused and flushed;
 // connections between any two parts are cut, held up and refused, and their answers lost; Firestore fails, and answers
 // get lost; Pub/Sub repeats, at once or long after, holds back and turns around. The order of the draws is the seed's
-// alone; what they hit depends on the moment. Left out are the issuers' keys: what an app does without a good token is
-// its own affair.
+// alone; what they hit depends on the moment.
+//
+// Some people only speak, and all that they said is looked at. Others use an app meanwhile: they rename what they said,
+// have it ended and finalized again, and delete it.
 //
 // A short run is among the tests; scripts/chaos makes long ones.
 package chaos

@@ -33,8 +33,11 @@ type talker struct {
 	running sync.WaitGroup
 	err     error // of the session; to be read after running
 
-	words uint32 // said so far
-	audio time.Duration
+	deletes bool // some of it
+
+	words  uint32 // said so far
+	bursts int    // of words
+	audio  time.Duration
 }
 
 func newTalker(t *testing.T, s *stack.Stack, uid string, random *rand.Rand) *talker {
@@ -74,6 +77,12 @@ func host(address string, err error) (string, error) {
 	return u.Host, nil
 }
 
+// The longest silence after a word, and the longest that may follow.
+const (
+	breath = 60 * frame
+	pause  = 300 * frame
+)
+
 // talk speaks until ctx ends.
 func (p *talker) talk(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -83,15 +92,16 @@ func (p *talker) talk(ctx context.Context) {
 			p.words++
 			numbers[i] = p.words
 		}
+		p.bursts++
 		p.play(ctx, testspeech.Words(numbers...))
-		p.play(ctx, testspeech.Silence(frame*time.Duration(1+p.random.IntN(60))))
+		p.play(ctx, testspeech.Silence(frame*time.Duration(1+p.random.IntN(int(breath/frame)))))
 		switch p.random.IntN(6) {
 		case 0:
 			p.session.End()
 		case 1:
 			wait(ctx, time.Duration(p.random.IntN(7000))*time.Millisecond) // no audio at all
 		case 2:
-			p.play(ctx, testspeech.Silence(frame*time.Duration(p.random.IntN(300))))
+			p.play(ctx, testspeech.Silence(frame*time.Duration(p.random.IntN(int(pause/frame)))))
 		default: // on
 		}
 	}

@@ -10,6 +10,12 @@ import (
 	"earshot.dev/shared/usage"
 )
 
+// What the gate lets through before a word and after it.
+const (
+	preRoll  = 300 * time.Millisecond
+	hangOver = 700 * time.Millisecond
+)
+
 // counted sums up a user's hours ('h'), days and months.
 func (s *system) counted(ctx context.Context, uid string) (map[byte]usage.Totals, error) {
 	snapshots, err := s.Firestore.Collection("users/" + uid + "/usage").Documents(ctx).GetAll()
@@ -84,13 +90,19 @@ func (s *system) checkUsage(t *testing.T, p *talker, all []conversation.Conversa
 	}
 	spoken := time.Duration(p.words) * testspeech.WordDuration
 	t.Logf("%s: counted %+v, sent %v, spoken %v, %d deleted", p.uid, counted['m'], p.audio, spoken, len(parts))
-	// What is not counted is the silence that is kept for the beginning of a next word, and that between two conversations
-	// of which the instance died that had heard it.
+	// What is not counted is the silence that is kept for the beginning of a next word, of a second at most, and that
+	// between two conversations of which the instance died that had heard it: it was acknowledged, and no conversation was
+	// there to count it. One death costs up to the longest silence; over many it is little, since few fall there: up to 1.2 %
+	// in an hour of 7,343 faults. No word is among it, since speech has a bound of its own.
 	audio := time.Duration(sum.AudioMS) * time.Millisecond
-	if missing := p.audio - audio; missing < 0 || missing > time.Second+p.audio/20 {
+	if missing := p.audio - audio; missing < 0 || missing > time.Second+breath+pause+p.audio/50 {
 		t.Errorf("%s: %v of audio counted, and %v were sent, with %v of words in them", p.uid, audio, p.audio, spoken)
 	}
-	if speech := time.Duration(sum.SpeechMS) * time.Millisecond; speech < spoken || sum.SpeechMS > sum.AudioMS {
-		t.Errorf("%s: %v of speech counted, of %d ms; words of %v were said", p.uid, speech, sum.AudioMS, spoken)
+	// Speech is what the recogniser is sent: the words, what lies between those of a burst, and what the gate lets through
+	// before and after it (functions/listen/vad). Less is sent where bursts follow each other closely.
+	gaps := time.Duration(int(p.words)-p.bursts) * testspeech.Gap
+	most := spoken + gaps + time.Duration(p.bursts)*(preRoll+hangOver)
+	if speech := time.Duration(sum.SpeechMS) * time.Millisecond; speech < spoken || speech > most || sum.SpeechMS > sum.AudioMS {
+		t.Errorf("%s: %v of speech counted, of %d ms; words of %v were said, want %v at most", p.uid, speech, sum.AudioMS, spoken, most)
 	}
 }

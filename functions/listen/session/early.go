@@ -63,7 +63,7 @@ func (e *early) release(take func(frame)) {
 // fail drops what was kept, and what comes later: the session was not opened.
 func (e *early) fail() {
 	e.mu.Lock()
-	e.failed, e.frames = true, nil
+	e.failed = true
 	e.mu.Unlock()
-	e.release(nil)
+	e.release(func(frame) {})
 }

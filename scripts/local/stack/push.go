@@ -72,6 +72,8 @@ type Push struct {
 
 	mu         sync.Mutex
 	deliveries []Delivery
+	events     map[string]map[string]string // attributes by the event's id, of all that were ever delivered
+	dead       []Delivery
 	done       []*pubsub.Message // the latest that are done with, oldest first
 	waiting    int               // messages that have come and are not done with
 	repeat     int               // further deliveries of each message
@@ -204,6 +206,27 @@ func (p *Push) record(d Delivery) {
 		p.deliveries = slices.Delete(p.deliveries, 0, keptDeliveries/2)
 	}
 	p.deliveries = append(p.deliveries, d)
+	if p.events == nil {
+		p.events = make(map[string]map[string]string)
+	}
+	p.events[d.Attributes["id"]] = d.Attributes
+	if d.Dead {
+		p.dead = append(p.dead, d)
+	}
+}
+
+// Events are the attributes of all events that were delivered since the start, by id.
+func (p *Push) Events() map[string]map[string]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.events)
+}
+
+// Dead are all last deliveries since the start, after which the message went to the dead letter topic.
+func (p *Push) Dead() []Delivery {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.dead)
 }
 
 // deliver returns when the message is acknowledged or has gone to the dead letter topic, or else with an error.

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -218,6 +219,9 @@ func TestPushEndsAsADeadLetter(t *testing.T) {
 	if deliveries := q.Deliveries(); len(deliveries) != 3 || !deliveries[2].Dead || deliveries[1].Dead {
 		t.Errorf("deliveries %+v, want three, of which the last is dead", deliveries)
 	}
+	if dead := q.Dead(); len(dead) != 1 || dead[0].Attempt != 3 {
+		t.Errorf("dead: got %+v, want the third delivery", dead)
+	}
 }
 
 func TestPushRepeatsWhatWasAcknowledged(t *testing.T) {
@@ -334,5 +338,20 @@ func TestDeadLettersHaveASubscription(t *testing.T) {
 	got, err := q.server.GServer.GetSubscription(t.Context(), r)
 	if err != nil || got.Topic != topicName("test", deadLetterTopic) {
 		t.Errorf("got %v, %v; want one of the topic %s", got, err, deadLetterTopic)
+	}
+}
+
+// A run may be long: of what it delivered, ids and dead letters are kept to the end.
+func TestPushKnowsAllEvents(t *testing.T) {
+	const n = 2 * keptDeliveries
+	var p Push
+	for i := range n {
+		p.record(Delivery{Attributes: map[string]string{"id": strconv.Itoa(i)}, Dead: i == 0})
+	}
+	if got := p.Events(); len(got) != n || got["0"]["id"] != "0" || len(p.Dead()) != 1 {
+		t.Errorf("%d events and %d dead are known, want %d and 1", len(got), len(p.Dead()), n)
+	}
+	if got := len(p.Deliveries()); got > keptDeliveries {
+		t.Errorf("%d deliveries are kept, want %d at most", got, keptDeliveries)
 	}
 }
