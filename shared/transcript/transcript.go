@@ -81,20 +81,21 @@ func (t *Transcript) add(s Segment) (kept, absorbed string) {
 	return t.open.Segments[at].ID, absorbed
 }
 
-// Name says who spoke some segments, and gives those that are still at hand, changed. Segments of pages that were
-// stored and closed don't change any more: the others are for the caller to remember.
+// Name says who spoke some segments, and gives those that are still at hand, changed. Segments of pages that are closed
+// don't change any more, stored or not: the others are for the caller to remember.
 func (t *Transcript) Name(ids []string, personID string, isUser bool) (change Change, others []string) {
 	for _, id := range ids {
-		named := false
-		for _, segments := range append(t.closedSegments(), t.open.Segments) {
-			if i := slices.IndexFunc(segments, func(s Segment) bool { return s.ID == id }); i >= 0 {
-				segments[i] = segments[i].SpokenBy(personID, isUser)
-				change.Changed = append(change.Changed, segments[i])
-				named = true
-			}
+		is := func(s Segment) bool { return s.ID == id }
+		if i := slices.IndexFunc(t.open.Segments, is); i >= 0 {
+			t.open.Segments[i] = t.open.Segments[i].SpokenBy(personID, isUser)
+			change.Changed = append(change.Changed, t.open.Segments[i])
+			continue
 		}
-		if !named {
-			others = append(others, id)
+		others = append(others, id)
+		for _, segments := range t.closedSegments() {
+			if i := slices.IndexFunc(segments, is); i >= 0 {
+				change.Changed = append(change.Changed, segments[i].SpokenBy(personID, isUser))
+			}
 		}
 	}
 	return change, others

@@ -151,3 +151,21 @@ func FuzzSegment(f *testing.F) {
 		}
 	})
 }
+
+// A page that is closed may be on its way to the store: it is not written to, and who spoke there is remembered beside it.
+func TestNameInAClosedPage(t *testing.T) {
+	tr := Resume(Page{})
+	for i := range PageSize + 1 {
+		tr.Add(Segment{ID: fmt.Sprint(i), Text: "Hi.", Start: time.Duration(i) * time.Minute, End: time.Duration(i)*time.Minute + time.Second})
+	}
+	sending := tr.Unsaved()
+	change, others := tr.Name([]string{"0", fmt.Sprint(PageSize)}, "ada", false)
+	if len(change.Changed) != 2 || len(others) != 1 || others[0] != "0" {
+		t.Errorf("changed %v, others %v; want both changed, and the first remembered", change.Changed, others)
+	}
+	for _, page := range append(sending, tr.Unsaved()...) {
+		if s := page.Segments[0]; page.Number == 0 && s.PersonID != "" {
+			t.Errorf("the closed page says %q", s.PersonID)
+		}
+	}
+}
