@@ -31,7 +31,7 @@ const packetDuration = 100 * time.Millisecond
 
 // heldBack is how many packets of the silence at the end may stay unacknowledged while a session is open: the next speech
 // would begin in them. A gate holds 300 ms, and 100 ms more until it lets go of what is older (functions/listen/vad); they
-may begin within a packet.
+// may begin within a packet.
 const heldBack = int(400*time.Millisecond/packetDuration) + 1
 
 // Two instances, and between them and 200 devices a network that cuts, hangs and is slow. Each word that was said is

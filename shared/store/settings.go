@@ -69,9 +69,14 @@ func (s *Store) PutDelivery(ctx context.Context, uid string, d *account.Delivery
 		result, err = ref.Create(ctx, d)
 	} else {
 		result, err = ref.Update(ctx, []firestore.Update{
-			{Path: "attempts", Value: d.Attempts}, {Path: "done", Value: d.Done}, {Path: "failed", Value: d.Failed},
-			{Path: "status", Value: d.Status}, {Path: "title", Value: d.Title}, {Path: "updated_at", Value: d.UpdatedAt},
-			{Path: "expires_at", Value: d.ExpiresAt}, {Path: "claimed_by", Value: d.ClaimedBy},
+			{Path: "attempts", Value: d.Attempts},
+			{Path: "done", Value: d.Done},
+			{Path: "failed", Value: d.Failed},
+			{Path: "status", Value: d.Status},
+			{Path: "title", Value: d.Title},
+			{Path: "updated_at", Value: d.UpdatedAt},
+			{Path: "expires_at", Value: d.ExpiresAt},
+			{Path: "claimed_by", Value: d.ClaimedBy},
 			{Path: "claimed_until", Value: d.ClaimedUntil},
 		}, firestore.LastUpdateTime(d.UpdateTime))
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"earshot.dev/functions/listen/stt"
-	"earshot.dev/functions/listen/wire"
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/event"
 	"earshot.dev/shared/fault"
@@ -258,19 +257,6 @@ func TestClientsThatGo(t *testing.T) {
 				r.ended(tt.want)
 			})
 		})
-	}
-}
-
-// Only who says goodbye as a person does has chosen to go. A page that is loaded anew, an app that is suspended and a
-// network that is gone come back for what isn't safe.
-func TestWhoChoseToGo(t *testing.T) {
-	for code, want := range map[int]*Reason{
-		wire.CloseNormal: ClientClosed, wire.CloseNoStatus: ClientClosed, wire.CloseAbnormal: ClientGone,
-		wire.CloseGoingAway: ClientGone, 1011: ClientGone, 1012: ClientGone, wire.CloseTooBig: FrameTooLarge,
-	} {
-		if got := closedBy(&wire.CloseError{Code: code}); got != want {
-			t.Errorf("close frame %d: got %s, want %s", code, got.Name, want.Name)
-		}
 	}
 }
 

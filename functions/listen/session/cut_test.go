@@ -1,0 +1,95 @@
+package session
+
+import (
+	"testing"
+	"time"
+
+	"earshot.dev/functions/listen/stt"
+	"earshot.dev/functions/listen/wire"
+)
+
+// Of a session that is cut in mid speech, words are left to the next one that may have been cut as well.
+func TestCutInMidWord(t *testing.T) {
+	word := func(text string, start, end time.Duration) stt.Word {
+		return stt.Word{Text: text, Start: start, End: end}
+	}
+	const ms = time.Millisecond
+	for _, tt := range []struct {
+		name  string
+		again bool
+		words []stt.Word
+		want  int // words that count
+		known time.Duration
+	}{
+		{"whole words", true, []stt.Word{word("a", 0, 400*ms), word("b", 500*ms, 1400*ms)}, 2, 1500 * ms},
+		{"half a word", true, []stt.Word{word("a", 0, 1300*ms), word("b", 1400*ms, 1900*ms)}, 1, 1400 * ms},
+		{"a word that begins late", true, []stt.Word{word("a", 0, 1300*ms), word("b", 1700*ms, 1900*ms)}, 1, 1500 * ms},
+		{"words that overlap", true, []stt.Word{word("a", 0, 1450*ms), word("b", 1400*ms, 1900*ms)}, 1, 1450 * ms},
+		{"nothing but half a word", true, []stt.Word{word("a", 0, 1900*ms)}, 0, 0},
+		{"a client that went", false, []stt.Word{word("a", 0, 1300*ms), word("b", 1400*ms, 2000*ms)}, 2, 2000 * ms},
+	} {
+		e := newEar()
+		in := newIntake(t.Context(), &babbler{}, e, time.Now(), true)
+		for range 100 {
+			if _, _, err := in.packet(t.Context(), []byte("packet"), time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := in.close(t.Context(), tt.again); err != nil {
+			t.Fatal(err)
+		}
+		if sent := duration(in.sent); sent != 2*time.Second {
+			t.Fatalf("%v were sent", sent)
+		}
+		result := stt.Result{End: 2 * time.Second, Words: tt.words}
+		in.take(result, false)
+		result.Final = true
+		got, known := in.take(result, false)
+		if _, last := in.take(stt.Result{}, true); len(got.Words) != tt.want || known != tt.known || last != tt.known {
+			t.Errorf("%s: %d words up to %v, at the end %v; want %d and %v", tt.name, len(got.Words), known, last, tt.want, tt.known)
+		}
+	}
+}
+
+// It takes some of a word until it is known for speech. Where the client comes again, that is not taken for silence.
+func TestCutAtTheBeginningOfAWord(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		again bool
+		most  uint32 // packets that are known to hold no words
+	}{{"comes again", true, 150}, {"has gone", false, 151}} {
+		in := newIntake(t.Context(), &babbler{}, newEar(), time.Now(), true)
+		say := func(n int, packet string) {
+			for range n {
+				if _, _, err := in.packet(t.Context(), []byte(packet), time.Now()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		say(150, "silence")
+		say(1, "packet")
+		if in.speaking() {
+			t.Fatal("it is known for speech")
+		}
+		if err := in.close(t.Context(), tt.again); err != nil {
+			t.Fatal(err)
+		}
+		const packet = sampleRate / 50
+		if got := in.settle().samples; got > tt.most*packet || got < (tt.most-20)*packet {
+			t.Errorf("%s: %d packets are known, want up to %d", tt.name, got/packet, tt.most)
+		}
+	}
+}
+
+// Only who says goodbye as a person does has chosen to go. A page that is loaded anew, an app that is suspended and a
+// network that is gone come back for what isn't safe.
+func TestWhoChoseToGo(t *testing.T) {
+	for code, want := range map[int]*Reason{
+		wire.CloseNormal: ClientClosed, wire.CloseNoStatus: ClientClosed, wire.CloseAbnormal: ClientGone,
+		wire.CloseGoingAway: ClientGone, 1011: ClientGone, 1012: ClientGone, wire.CloseTooBig: FrameTooLarge,
+	} {
+		if got := closedBy(&wire.CloseError{Code: code}); got != want {
+			t.Errorf("close frame %d: got %s, want %s", code, got.Name, want.Name)
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package session
+
+import (
+	"slices"
+	"time"
+
+	"earshot.dev/shared/usage"
+)
+
+// What follows is how much of the audio is known: all its words are, or there are none.
+
+// speaking reports whether somebody is, up to 700 ms ago.
+func (in *intake) speaking() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.gate.Speaking()
+}
+
+// allKnown reports whether there is nothing at the recogniser that may yet become words.
+func (in *intake) allKnown() bool {
+	sent := duration(in.sent)
+	if in.broken {
+		return false
+	}
+	if in.gate.Speaking() || in.known >= sent {
+		return !in.gate.Speaking()
+	}
+	if len(in.asked) == 0 {
+		return false
+	}
+	f := in.asked[len(in.asked)-1]
+	return f.offset == sent && in.unanswered(f)
+}
+
+// knows reports whether no more words are to be expected of what was sent up to an offset.
+func (in *intake) knows(offset time.Duration) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.known+rounding >= offset || slices.ContainsFunc(in.asked, func(f flush) bool {
+		return f.offset >= offset && in.unanswered(f)
+	})
+}
+
+// unanswered reports whether there will be no answer to a finalize, since it was only silence that was left.
+func (in *intake) unanswered(f flush) bool {
+	return in.known+max(rounding, f.tail) >= f.offset && time.Since(f.at) >= answerWithin
+}
+
+// progress is how far the words of a channel's audio are known.
+type progress struct {
+	samples uint32       // of the audio received
+	counted usage.Totals // what was not yet counted of them
+	unknown time.Duration
+}
+
+// know tells the intake that all words are known up to an offset in what was sent.
+func (in *intake) know(through time.Duration) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if through <= in.known {
+		return
+	}
+	in.known = through
+	in.asked = slices.DeleteFunc(in.asked, func(f flush) bool { return f.offset <= in.known })
+	in.timeline.forget(in.known)
+	select {
+	case in.room <- struct{}{}:
+	default:
+	}
+}
+
+// settle gives what the words that are known mean for the audio received: what was left out holds none.
+func (in *intake) settle() progress {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	m, newest := in.timeline.last(func(m mark) bool { return m.offset <= in.known })
+	position, speech := m.position, m.speech
+	if newest && in.allKnown() {
+		position, speech = duration(in.received), in.gate.Speech()
+		if !in.closed || in.again {
+			position -= duration(in.gate.Held()) // a word may begin in it
+		}
+	} else if gone := in.known - m.offset; gone > 0 {
+		position, speech = position+gone, min(in.gate.Speech(), speech+gone)
+	}
+	total := usage.Totals{
+		AudioMS:  max(position.Milliseconds(), in.counted.AudioMS),
+		SpeechMS: max(speech.Milliseconds(), in.counted.SpeechMS),
+	}
+	p := progress{
+		samples: uint32(in.stored) + uint32(position*sampleRate/time.Second), //nolint:gosec // see packet
+		counted: total.Sub(in.counted), unknown: duration(in.sent) - in.known,
+	}
+	in.counted = total
+	return p
+}
+
+// wait returns when there is room for more audio, or when done is closed.
+func (in *intake) wait(done <-chan struct{}) {
+	for {
+		in.mu.Lock()
+		full := duration(in.sent)-in.known > maxUnknown
+		in.mu.Unlock()
+		if !full {
+			return
+		}
+		select {
+		case <-in.room:
+		case <-done:
+			return
+		}
+	}
+}
+
+func duration(samples int64) time.Duration {
+	return time.Duration(samples) * time.Second / sampleRate
+}
