@@ -135,7 +135,36 @@ resource "google_monitoring_alert_policy" "sweep_stopped" {
 
   documentation {
     subject = "The sweep has stopped"
-    content = "No pass of the sweep was completed for ten minutes: conversations that were abandoned don't end, and events that were missed stay untold. What to do: infra/README.md, \"The sweep has stopped\"."
+    content = "No pass of the sweep went without an error for ten minutes: conversations that were abandoned don't end, and events that were missed stay untold. What to do: infra/README.md, \"The sweep has stopped\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "sweep_failing" {
+  display_name          = "The sweep fails"
+  severity              = "ERROR"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "finalization" }
+
+  # It is called once a minute.
+  conditions {
+    display_name = "5xx"
+    condition_threshold {
+      filter          = "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"${google_cloud_run_v2_service.sweep.name}\" AND metric.type = \"run.googleapis.com/request_count\" AND metric.labels.response_code_class = \"5xx\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 3
+      duration        = "0s"
+      aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    subject = "The sweep fails"
+    content = "Over three of five passes of the sweep failed, or a conversation did in each. What to do: infra/README.md, \"The sweep fails\"."
   }
 }
 
