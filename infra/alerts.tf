@@ -422,6 +422,30 @@ resource "google_monitoring_alert_policy" "redis_full" {
   }
 }
 
+resource "google_monitoring_alert_policy" "redis_unreachable" {
+  display_name          = "Redis can't be reached"
+  severity              = "ERROR"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "lag" }
+
+  # A failover takes less.
+  conditions {
+    display_name = "failed calls of caches"
+    condition_prometheus_query_language {
+      query                     = "sum(increase({\"earshot.cache.redis_errors\"}[2m])) > 10"
+      duration                  = "300s"
+      evaluation_interval       = "60s"
+      disable_metric_validation = true # it exists from the first point on
+    }
+  }
+
+  documentation {
+    subject = "Redis can't be reached"
+    content = "Calls to Redis have failed for five minutes: caches ask Firestore, and work isn't locked. What to do: infra/README.md, \"Redis can't be reached\"."
+  }
+}
+
 resource "google_monitoring_alert_policy" "words_late" {
   display_name          = "Words are stored late"
   severity              = "ERROR"
