@@ -58,6 +58,7 @@ var rules = []rule{
 	{"subscriptions", checkSubscriptions},
 	{"pushes", checkPushes},
 	{"grants", checkGrants},
+	{"invokers", checkInvokers},
 	{"indexes", checkIndexes},
 	{"unindexed", checkUnindexed},
 	{"time to live", checkTimeToLive},

@@ -72,6 +72,9 @@ var planted = []struct{ name, rule, file, old, new, want string }{
 	{"a grant too many", "grants", "infra/usage.tf", "roles/datastore.user", "roles/datastore.owner", "infra/ has the grant roles/datastore.owner for google_service_account.usage"},
 	{"a grant of a kind without a rule", "grants", "infra/usage.tf", "google_project_iam_member", "google_project_iam_binding", "there is no rule"},
 	{"a service that everybody may call", "grants", "infra/usage.tf", "google_service_account.push.member", `"allUsers"`, "roles/run.invoker for allUsers"},
+	{"a grant that an organisation refuses", "invokers", "infra/usage.tf", "google_service_account.push.member", `"allUsers"`, "allUsers may be refused"},
+	{"a service that nobody may call", "invokers", "infra/listen.tf", "invoker_iam_disabled = true", "", "may be called by anybody false, verifies users true"},
+	{"a service that asks nobody who they are", "invokers", "infra/usage.tf", "template {", "invoker_iam_disabled = true\n  template {", "may be called by anybody true, verifies users false"},
 	{"a query by another field", "indexes", "shared/store/due.go", `"expires_at"`, `"finished_at"`, "needs the index conversations COLLECTION_GROUP finished_at ASCENDING"},
 	{
 		"a query with another condition", "indexes", "shared/store/due.go", `all.Where("expires_at"`, `all.Where("status", "==", "live").Where("expires_at"`,
