@@ -59,6 +59,7 @@ var rules = []rule{
 	{"pushes", checkPushes},
 	{"grants", checkGrants},
 	{"invokers", checkInvokers},
+	{"key", checkKey},
 	{"indexes", checkIndexes},
 	{"unindexed", checkUnindexed},
 	{"time to live", checkTimeToLive},

@@ -126,6 +126,29 @@ func checkInvokers(s system) []string {
 	return found
 }
 
+// Who uses the key waits until Google's agents may: a grant is not known everywhere at once.
+func checkKey(s system) []string {
+	var found []string
+	names := map[string]bool{}
+	if sleep, ok := s.module.find("time_sleep", "key"); ok && sleep.value("create_duration") == "120s" {
+		references(sleep.Body.Attributes["depends_on"].Expr, names)
+	}
+	if !names["google_kms_crypto_key_iam_member.agents"] {
+		found = append(found, "nobody waits the two minutes until the agents' grant on the key is known")
+	}
+	for _, b := range s.module.blocks {
+		if b.Type != "resource" || keyed[b.Labels[0]] == "" {
+			continue
+		}
+		names := map[string]bool{}
+		references(b.Block, names)
+		if names["google_kms_crypto_key.data"] && !names["time_sleep.key"] {
+			found = append(found, fmt.Sprintf("%s: doesn't wait for the agents' grant on the key: depend on time_sleep.key", b))
+		}
+	}
+	return found
+}
+
 func agent(service string) string {
 	return fmt.Sprintf("google_project_service_identity.agents[%q]", service)
 }

@@ -75,6 +75,9 @@ var planted = []struct{ name, rule, file, old, new, want string }{
 	{"a grant that an organisation refuses", "invokers", "infra/usage.tf", "google_service_account.push.member", `"allUsers"`, "allUsers may be refused"},
 	{"a service that nobody may call", "invokers", "infra/listen.tf", "invoker_iam_disabled = true", "", "may be called by anybody false, verifies users true"},
 	{"a service that asks nobody who they are", "invokers", "infra/usage.tf", "template {", "invoker_iam_disabled = true\n  template {", "may be called by anybody true, verifies users false"},
+	{"a use of the key too early", "key", "infra/redis.tf", "time_sleep.key", "google_kms_crypto_key_iam_member.agents", "earshot: doesn't wait"},
+	{"a wait that is too short", "key", "infra/kms.tf", `"120s"`, `"10s"`, "nobody waits the two minutes"},
+	{"a wait for nothing", "key", "infra/kms.tf", "[google_kms_crypto_key_iam_member.agents]", "[google_kms_key_ring.earshot]", "nobody waits the two minutes"},
 	{"a query by another field", "indexes", "shared/store/due.go", `"expires_at"`, `"finished_at"`, "needs the index conversations COLLECTION_GROUP finished_at ASCENDING"},
 	{
 		"a query with another condition", "indexes", "shared/store/due.go", `all.Where("expires_at"`, `all.Where("status", "==", "live").Where("expires_at"`,
