@@ -135,7 +135,36 @@ resource "google_monitoring_alert_policy" "sweep_stopped" {
 
   documentation {
     subject = "The sweep has stopped"
-    content = "No pass of the sweep was completed for ten minutes: conversations that were abandoned don't end, and events that were missed stay untold. What to do: infra/README.md, \"The sweep has stopped\"."
+    content = "No pass of the sweep went without an error for ten minutes: conversations that were abandoned don't end, and events that were missed stay untold. What to do: infra/README.md, \"The sweep has stopped\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "sweep_failing" {
+  display_name          = "The sweep fails"
+  severity              = "ERROR"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "finalization" }
+
+  # It is called once a minute.
+  conditions {
+    display_name = "5xx"
+    condition_threshold {
+      filter          = "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"${google_cloud_run_v2_service.sweep.name}\" AND metric.type = \"run.googleapis.com/request_count\" AND metric.labels.response_code_class = \"5xx\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 3
+      duration        = "0s"
+      aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    subject = "The sweep fails"
+    content = "Over three of five passes of the sweep failed, or a conversation did in each. What to do: infra/README.md, \"The sweep fails\"."
   }
 }
 
@@ -289,9 +318,25 @@ resource "google_monitoring_alert_policy" "events_waiting" {
     }
   }
 
+  # It keeps events for ten minutes alone: what waits for longer is gone, before it is too old for the condition above or
+  # becomes a dead letter.
+  conditions {
+    display_name = "oldest event that is soon gone"
+    condition_threshold {
+      filter          = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.transcript_appended_integrations.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 120
+      duration        = "120s"
+      aggregations {
+        alignment_period   = "60s"
+        per_series_aligner = "ALIGN_MAX"
+      }
+    }
+  }
+
   documentation {
     subject = "Events wait"
-    content = "An event has waited for over ten minutes to be taken. What to do: infra/README.md, \"Events wait\"."
+    content = "An event has waited for over ten minutes to be taken, or one of a subscription that keeps them no longer for over two. What to do: infra/README.md, \"Events wait\"."
   }
 }
 
@@ -374,6 +419,30 @@ resource "google_monitoring_alert_policy" "redis_full" {
   documentation {
     subject = "Redis runs out of memory"
     content = "Redis uses over 90 % of its memory, and drops what is in use. What to do: infra/README.md, \"Redis runs out of memory\"."
+  }
+}
+
+resource "google_monitoring_alert_policy" "redis_unreachable" {
+  display_name          = "Redis can't be reached"
+  severity              = "ERROR"
+  combiner              = "OR"
+  notification_channels = [google_monitoring_notification_channel.on_call.id]
+  user_labels           = { objective = "lag" }
+
+  # A failover takes less.
+  conditions {
+    display_name = "failed calls of caches"
+    condition_prometheus_query_language {
+      query                     = "sum(increase({\"earshot.cache.redis_errors\"}[2m])) > 10"
+      duration                  = "300s"
+      evaluation_interval       = "60s"
+      disable_metric_validation = true # it exists from the first point on
+    }
+  }
+
+  documentation {
+    subject = "Redis can't be reached"
+    content = "Calls to Redis have failed for five minutes: caches ask Firestore, and work isn't locked. What to do: infra/README.md, \"Redis can't be reached\"."
   }
 }
 

@@ -9,6 +9,9 @@ resource "google_cloud_run_v2_service" "conversations" {
   ingress             = "INGRESS_TRAFFIC_ALL"
   deletion_protection = var.deletion_protection
 
+  # Anybody may ask: users' ID tokens are verified in the service. See listen.tf for why this is no grant.
+  invoker_iam_disabled = true
+
   template {
     service_account                  = google_service_account.conversations.email
     execution_environment            = "EXECUTION_ENVIRONMENT_GEN2"
@@ -112,14 +115,6 @@ resource "google_cloud_run_v2_service" "conversations" {
     google_project_iam_member.conversations_firestore,
     google_secret_manager_secret_version.redis_url,
   ]
-}
-
-# Anybody may ask: users' ID tokens are verified in the service.
-resource "google_cloud_run_v2_service_iam_member" "conversations_public" {
-  name     = google_cloud_run_v2_service.conversations.name
-  location = var.region
-  role     = "roles/run.invoker"
-  member   = "allUsers"
 }
 
 resource "google_project_iam_member" "conversations_firestore" {

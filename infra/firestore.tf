@@ -10,7 +10,7 @@ resource "google_firestore_database" "default" {
   cmek_config {
     kms_key_name = google_kms_crypto_key.data.id
   }
-  depends_on = [google_kms_crypto_key_iam_member.agents]
+  depends_on = [time_sleep.key]
 }
 
 resource "google_firestore_backup_schedule" "daily" {

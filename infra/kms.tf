@@ -19,3 +19,13 @@ resource "google_kms_crypto_key_iam_member" "agents" {
   role          = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
   member        = each.value.member
 }
+
+# A grant takes up to some minutes to be known everywhere, usually two; who uses the key before that is refused.
+# https://cloud.google.com/iam/docs/access-change-propagation
+resource "time_sleep" "key" {
+  create_duration = "120s"
+  triggers = {
+    agents = join(",", keys(google_kms_crypto_key_iam_member.agents))
+  }
+  depends_on = [google_kms_crypto_key_iam_member.agents]
+}

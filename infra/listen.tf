@@ -16,6 +16,10 @@ resource "google_cloud_run_v2_service" "listen" {
   ingress             = "INGRESS_TRAFFIC_ALL"
   deletion_protection = var.deletion_protection
 
+  # Anybody may knock: devices have no Google account. Users' ID tokens are verified at the door. A grant to allUsers would be
+  # refused in organisations made since May 2024 (iam.allowedPolicyMemberDomains).
+  invoker_iam_disabled = true
+
   template {
     service_account                  = google_service_account.listen.email
     execution_environment            = "EXECUTION_ENVIRONMENT_GEN2"
@@ -134,14 +138,6 @@ resource "google_cloud_run_v2_service" "listen" {
     google_project_iam_member.listen_firestore,
     google_secret_manager_secret_version.redis_url,
   ]
-}
-
-# Anybody may knock: devices have no Google account. Users' ID tokens are verified at the door.
-resource "google_cloud_run_v2_service_iam_member" "listen_public" {
-  name     = google_cloud_run_v2_service.listen.name
-  location = var.region
-  role     = "roles/run.invoker"
-  member   = "allUsers"
 }
 
 resource "google_project_iam_member" "listen_firestore" {

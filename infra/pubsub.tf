@@ -3,32 +3,32 @@
 resource "google_pubsub_topic" "conversation_ended" {
   name         = "conversation-ended"
   kms_key_name = google_kms_crypto_key.data.id
-  depends_on   = [google_kms_crypto_key_iam_member.agents]
+  depends_on   = [time_sleep.key]
 }
 
 resource "google_pubsub_topic" "conversation_finalized" {
   name         = "conversation-finalized"
   kms_key_name = google_kms_crypto_key.data.id
-  depends_on   = [google_kms_crypto_key_iam_member.agents]
+  depends_on   = [time_sleep.key]
 }
 
 resource "google_pubsub_topic" "transcript_appended" {
   name         = "transcript-appended"
   kms_key_name = google_kms_crypto_key.data.id
-  depends_on   = [google_kms_crypto_key_iam_member.agents]
+  depends_on   = [time_sleep.key]
 }
 
 resource "google_pubsub_topic" "usage_recorded" {
   name         = "usage-recorded"
   kms_key_name = google_kms_crypto_key.data.id
-  depends_on   = [google_kms_crypto_key_iam_member.agents]
+  depends_on   = [time_sleep.key]
 }
 
 # What nobody could take after 20 deliveries. It is looked at by people: see README.md.
 resource "google_pubsub_topic" "dead_letter" {
   name         = "dead-letter"
   kms_key_name = google_kms_crypto_key.data.id
-  depends_on   = [google_kms_crypto_key_iam_member.agents]
+  depends_on   = [time_sleep.key]
 }
 
 resource "google_pubsub_subscription" "dead_letter" {

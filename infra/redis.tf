@@ -17,7 +17,7 @@ resource "google_redis_instance" "earshot" {
   }
 
   depends_on = [
-    google_kms_crypto_key_iam_member.agents,
+    time_sleep.key,
     google_service_networking_connection.managed,
   ]
 }

@@ -12,7 +12,7 @@ resource "google_secret_manager_secret" "deepgram_api_key" {
       }
     }
   }
-  depends_on = [google_kms_crypto_key_iam_member.agents]
+  depends_on = [time_sleep.key]
 }
 
 resource "google_secret_manager_secret" "redis_url" {
@@ -28,7 +28,7 @@ resource "google_secret_manager_secret" "redis_url" {
       }
     }
   }
-  depends_on = [google_kms_crypto_key_iam_member.agents]
+  depends_on = [time_sleep.key]
 }
 
 resource "google_secret_manager_secret_version" "redis_url" {

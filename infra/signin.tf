@@ -51,7 +51,7 @@ resource "google_secret_manager_secret" "sign_in_api_key" {
       }
     }
   }
-  depends_on = [google_kms_crypto_key_iam_member.agents]
+  depends_on = [time_sleep.key]
 }
 
 resource "google_secret_manager_secret_version" "sign_in_api_key" {

@@ -58,6 +58,8 @@ var rules = []rule{
 	{"subscriptions", checkSubscriptions},
 	{"pushes", checkPushes},
 	{"grants", checkGrants},
+	{"invokers", checkInvokers},
+	{"key", checkKey},
 	{"indexes", checkIndexes},
 	{"unindexed", checkUnindexed},
 	{"time to live", checkTimeToLive},

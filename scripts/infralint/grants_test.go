@@ -24,7 +24,7 @@ var targets = map[string]struct{ attribute, kind string }{
 	},
 }
 
-// grants are sentences such as "roles/run.invoker for allUsers on google_cloud_run_v2_service.listen".
+// grants are sentences such as "roles/run.invoker for google_service_account.push on google_cloud_run_v2_service.usage".
 type grants map[string]bool
 
 func (g grants) add(role, member, on string) {
@@ -87,14 +87,66 @@ func (s system) functionGrants(function string) grants {
 		}
 	}
 	switch {
-	case slices.ContainsFunc(settings, func(s setting) bool { return s.name == "TOKEN_ISSUER" }):
-		want.add("roles/run.invoker", "allUsers", service) // it verifies users itself
+	case verifies(settings):
+		// It verifies users itself, and asks nobody for a grant: see checkInvokers.
 	case len(s.code.handled(function)) > 0:
 		want.add("roles/run.invoker", "google_service_account.push", service)
 	default:
 		want.add("roles/run.invoker", "google_service_account.scheduler", service)
 	}
 	return want
+}
+
+// verifies reports whether a function with the settings verifies users itself.
+func verifies(settings []setting) bool {
+	return slices.ContainsFunc(settings, func(s setting) bool { return s.name == "TOKEN_ISSUER" })
+}
+
+// Who verifies users itself lets in those whom Cloud Run doesn't know, and nobody else does. A grant to allUsers is refused
+// in organisations made since May 2024
+// (https://cloud.google.com/resource-manager/docs/secure-by-default-organizations).
+func checkInvokers(s system) []string {
+	var found []string
+	for _, b := range s.module.of(serviceType) {
+		settings, err := s.code.settings("functions/"+b.name(), "config")
+		if err != nil {
+			continue // checkEnvironment tells
+		}
+		if open := b.value("invoker_iam_disabled") == "true"; open != verifies(settings) {
+			found = append(found, fmt.Sprintf("%s: may be called by anybody %v, verifies users %v", b, open, verifies(settings)))
+		}
+	}
+	for _, b := range s.module.blocks {
+		for _, everybody := range []string{"allUsers", "allAuthenticatedUsers"} {
+			if b.Type == "resource" && b.value("member") == everybody {
+				found = append(found, fmt.Sprintf("%s: %s may be refused by the organisation", b, everybody))
+			}
+		}
+	}
+	return found
+}
+
+// Who uses the key waits until Google's agents may: a grant is not known everywhere at once.
+func checkKey(s system) []string {
+	var found []string
+	names := map[string]bool{}
+	if sleep, ok := s.module.find("time_sleep", "key"); ok && sleep.value("create_duration") == "120s" {
+		references(sleep.Body.Attributes["depends_on"].Expr, names)
+	}
+	if !names["google_kms_crypto_key_iam_member.agents"] {
+		found = append(found, "nobody waits the two minutes until the agents' grant on the key is known")
+	}
+	for _, b := range s.module.blocks {
+		if b.Type != "resource" || keyed[b.Labels[0]] == "" {
+			continue
+		}
+		names := map[string]bool{}
+		references(b.Block, names)
+		if names["google_kms_crypto_key.data"] && !names["time_sleep.key"] {
+			found = append(found, fmt.Sprintf("%s: doesn't wait for the agents' grant on the key: depend on time_sleep.key", b))
+		}
+	}
+	return found
 }
 
 func agent(service string) string {

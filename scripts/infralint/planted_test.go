@@ -42,6 +42,7 @@ var planted = []struct{ name, rule, file, old, new, want string }{
 	{"an event taken by another function", "subscriptions", "functions/usage/main.go", "event.UsageRecorded:", "event.TranscriptAppended:", "transcript-appended-usage"},
 	{"a subscription of another topic", "subscriptions", "infra/usage.tf", "google_pubsub_topic.usage_recorded.id", "google_pubsub_topic.dead_letter.id", "usage-recorded-usage of usage-recorded"},
 	{"fewer deliveries", "subscriptions", "infra/finalize.tf", "max_delivery_attempts = 20", "max_delivery_attempts = 5", "max_delivery_attempts"},
+	{"events that are gone before somebody is woken", "subscriptions", "infra/alerts.tf", "threshold_value = 120", "threshold_value = 600", "no alert watches over it by itself"},
 	{
 		"Pub/Sub may not take what failed", "grants", "infra/finalize.tf", "roles/pubsub.subscriber", "roles/pubsub.viewer",
 		`needs the grant roles/pubsub.subscriber for google_project_service_identity.agents["pubsub"] on google_pubsub_subscription.conversation_ended_finalize`,
@@ -71,6 +72,12 @@ var planted = []struct{ name, rule, file, old, new, want string }{
 	{"a grant too many", "grants", "infra/usage.tf", "roles/datastore.user", "roles/datastore.owner", "infra/ has the grant roles/datastore.owner for google_service_account.usage"},
 	{"a grant of a kind without a rule", "grants", "infra/usage.tf", "google_project_iam_member", "google_project_iam_binding", "there is no rule"},
 	{"a service that everybody may call", "grants", "infra/usage.tf", "google_service_account.push.member", `"allUsers"`, "roles/run.invoker for allUsers"},
+	{"a grant that an organisation refuses", "invokers", "infra/usage.tf", "google_service_account.push.member", `"allUsers"`, "allUsers may be refused"},
+	{"a service that nobody may call", "invokers", "infra/listen.tf", "invoker_iam_disabled = true", "", "may be called by anybody false, verifies users true"},
+	{"a service that asks nobody who they are", "invokers", "infra/usage.tf", "template {", "invoker_iam_disabled = true\n  template {", "may be called by anybody true, verifies users false"},
+	{"a use of the key too early", "key", "infra/redis.tf", "time_sleep.key", "google_kms_crypto_key_iam_member.agents", "earshot: doesn't wait"},
+	{"a wait that is too short", "key", "infra/kms.tf", `"120s"`, `"10s"`, "nobody waits the two minutes"},
+	{"a wait for nothing", "key", "infra/kms.tf", "[google_kms_crypto_key_iam_member.agents]", "[google_kms_key_ring.earshot]", "nobody waits the two minutes"},
 	{"a query by another field", "indexes", "shared/store/due.go", `"expires_at"`, `"finished_at"`, "needs the index conversations COLLECTION_GROUP finished_at ASCENDING"},
 	{
 		"a query with another condition", "indexes", "shared/store/due.go", `all.Where("expires_at"`, `all.Where("status", "==", "live").Where("expires_at"`,

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 const deadLetter = "dead-letter"
@@ -69,7 +71,26 @@ func (s system) checkSubscription(b block) []string {
 			found = append(found, fmt.Sprintf("%s: %s: got %q, want %q", b, where, got, want))
 		}
 	}
+	if kept := b.value("message_retention_duration"); kept == "600s" && !s.watched(b) {
+		found = append(found, fmt.Sprintf("%s: keeps events for %s, and no alert watches over it by itself", b, kept))
+	}
 	return found
+}
+
+// watched reports whether an alert has a condition on the age of a subscription's events alone, which comes before they
+// are gone after ten minutes.
+func (s system) watched(subscription block) bool {
+	for _, policy := range s.module.of(policyType) {
+		for _, condition := range policy.all("conditions", "condition_threshold") {
+			filter := condition.value("filter")
+			seconds, err := strconv.Atoi(condition.value("threshold_value"))
+			if strings.Contains(filter, `subscription_id = \"${`+subscription.address()+".name}") &&
+				strings.Contains(filter, "/oldest_unacked_message_age") && err == nil && seconds <= 300 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // A caller says for whom its token is, and whose it is; the service takes that and nothing else.

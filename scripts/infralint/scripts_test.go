@@ -124,6 +124,8 @@ var ready = []string{
 	"gcloud services list|0|" + allOf("../../infra/project.tf", `"([a-z]+)"`, "%s.googleapis.com\\n"),
 	"gcloud kms|1|",
 	ask + "identitytoolkit|22|",
+	ask + "iam.googleapis.com/v1/projects/p1/serviceAccounts/earshot-build@p1.iam.gserviceaccount.com|0|" +
+		`{"permissions":["iam.serviceAccounts.actAs"]}`,
 	ask + "cloudresourcemanager|0|" + allOf("../deploy", `\b([a-z]+\.[a-zA-Z]+\.[a-zA-Z]+)\b`, `"%s",`),
 }
 
@@ -305,6 +307,13 @@ func TestDeployFindsWhatIsMissing(t *testing.T) {
 		{"no answer of APIs", "gcloud services list|1|", "", nil, []string{"serviceusage.services.list"}},
 		{"no service to release", "gcloud run services describe usage|1|", "", []string{"--release"}, []string{"a deployment of every service"}},
 		{"an API to release with", "gcloud services list|0|run.googleapis.com\\n", "", []string{"--release"}, []string{"cloudbuild.googleapis.com"}},
+		{"no permission to release", ask + "cloudresourcemanager|0|{}", "", []string{"--release"}, []string{
+			"the permission cloudbuild.builds.create", "the permission cloudbuild.builds.get", "the permission storage.objects.create",
+			"the permission storage.buckets.get", "the permission run.services.get", "the permission logging.logEntries.list",
+		}},
+		{"may not act as the build", ask + "iam.googleapis.com|0|{}", "", []string{"--release"}, []string{
+			"the permission iam.serviceAccounts.actAs on earshot-build@p1.iam.gserviceaccount.com",
+		}},
 		{"no permission to destroy", ask + "cloudresourcemanager|0|{}", "", []string{"--destroy", "--yes"}, []string{"the permission redis.instances.delete", "the permission datastore.databases.update"}},
 		{"nothing to destroy", "gcloud storage buckets describe|1|", "", []string{"--destroy", "--yes"}, []string{"anything to destroy"}},
 	} {

@@ -11,7 +11,7 @@ import (
 // Limits of https://firebase.google.com/docs/firestore/quotas#limits, in bytes where they are sizes.
 const (
 	maxDocument   = 1 << 20
-	maxRequest    = 11 << 20 // 10 MiB are documented; the service refuses from here on
+	maxRequest    = 10 << 20
 	maxID         = 1500
 	maxName       = 6 << 10
 	maxFieldName  = 1500

@@ -52,7 +52,7 @@ func (db *database) newQuery(parent string, s *pb.StructuredQuery) (*query, erro
 	if q.offset < 0 {
 		return nil, invalid("the offset is negative")
 	}
-	if err := checkFilter(s.GetWhere()); err != nil {
+	if err := checkQuery(s); err != nil {
 		return nil, err
 	}
 	k, err := db.parse(parent)

@@ -162,6 +162,7 @@ func TestRefusedQueries(t *testing.T) {
 		ne    = pb.StructuredQuery_FieldFilter_NOT_EQUAL
 		in    = pb.StructuredQuery_FieldFilter_IN
 		notIn = pb.StructuredQuery_FieldFilter_NOT_IN
+		lt    = pb.StructuredQuery_FieldFilter_LESS_THAN
 		has   = pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS
 		and   = pb.StructuredQuery_CompositeFilter_AND
 		or    = pb.StructuredQuery_CompositeFilter_OR
@@ -174,30 +175,55 @@ func TestRefusedQueries(t *testing.T) {
 		return array(all)
 	}
 	one := integer(1)
+	unary := func(op pb.StructuredQuery_UnaryFilter_Operator) *pb.StructuredQuery_Filter {
+		return &pb.StructuredQuery_Filter{FilterType: &pb.StructuredQuery_Filter_UnaryFilter{UnaryFilter: &pb.StructuredQuery_UnaryFilter{
+			OperandType: &pb.StructuredQuery_UnaryFilter_Field{Field: &pb.StructuredQuery_FieldReference{FieldPath: "x"}}, Op: op,
+		}}}
+	}
+	notNull, notNaN := unary(pb.StructuredQuery_UnaryFilter_IS_NOT_NULL), unary(pb.StructuredQuery_UnaryFilter_IS_NOT_NAN)
+	ranges := func(fields int) *pb.StructuredQuery_Filter {
+		var all []*pb.StructuredQuery_Filter
+		for i := range fields { // with two bounds each: it is fields that are counted
+			f := string(rune('a' + i))
+			all = append(all, compareField(f, pb.StructuredQuery_FieldFilter_GREATER_THAN, one), compareField(f, lt, integer(9)))
+		}
+		return compound(and, all...)
+	}
 	for name, tt := range map[string]struct {
 		query *pb.StructuredQuery
 		want  codes.Code
 	}{
-		"in 30":                {&pb.StructuredQuery{Where: compareField("x", in, values(30))}, codes.OK},
-		"in 31":                {&pb.StructuredQuery{Where: compareField("x", in, values(31))}, codes.InvalidArgument},
-		"in nothing":           {&pb.StructuredQuery{Where: compareField("x", in, values(0))}, codes.InvalidArgument},
-		"in and in: 30":        {&pb.StructuredQuery{Where: compound(and, compareField("x", in, values(5)), compareField("y", in, values(6)))}, codes.OK},
-		"in and in: 36":        {&pb.StructuredQuery{Where: compound(and, compareField("x", in, values(6)), compareField("y", in, values(6)))}, codes.InvalidArgument},
-		"not in 10":            {&pb.StructuredQuery{Where: compareField("x", notIn, values(10))}, codes.OK},
-		"not in 11":            {&pb.StructuredQuery{Where: compareField("x", notIn, values(11))}, codes.InvalidArgument},
-		"not in and !=":        {&pb.StructuredQuery{Where: compound(and, compareField("x", notIn, values(1)), compareField("x", ne, one))}, codes.InvalidArgument},
-		"not in and in":        {&pb.StructuredQuery{Where: compound(and, compareField("x", notIn, values(1)), compareField("y", in, values(1)))}, codes.InvalidArgument},
-		"!= twice":             {&pb.StructuredQuery{Where: compound(and, compareField("x", ne, one), compareField("y", ne, one))}, codes.InvalidArgument},
-		"contains twice":       {&pb.StructuredQuery{Where: compound(and, compareField("x", has, one), compareField("y", has, one))}, codes.InvalidArgument},
-		"contains or contains": {&pb.StructuredQuery{Where: compound(or, compareField("x", has, one), compareField("y", has, one))}, codes.OK},
-		"an empty and":         {&pb.StructuredQuery{Where: compound(and)}, codes.InvalidArgument},
-		"no operator":          {&pb.StructuredQuery{Where: compareField("x", 0, one)}, codes.InvalidArgument},
-		"a negative limit":     {&pb.StructuredQuery{Limit: wrapped(-1)}, codes.InvalidArgument},
-		"a negative offset":    {&pb.StructuredQuery{Offset: -1}, codes.InvalidArgument},
-		"a limit of 0":         {&pb.StructuredQuery{Limit: wrapped(0)}, codes.OK},
-		"a bad path":           {&pb.StructuredQuery{OrderBy: orderBy("a..b")}, codes.InvalidArgument},
-		"a long cursor":        {&pb.StructuredQuery{StartAt: &pb.Cursor{Values: []*pb.Value{one, one}}}, codes.InvalidArgument},
-		"a name that is none":  {&pb.StructuredQuery{Where: compareField(nameField, pb.StructuredQuery_FieldFilter_EQUAL, one)}, codes.InvalidArgument},
+		"in 30":                         {&pb.StructuredQuery{Where: compareField("x", in, values(30))}, codes.OK},
+		"in 31":                         {&pb.StructuredQuery{Where: compareField("x", in, values(31))}, codes.InvalidArgument},
+		"in nothing":                    {&pb.StructuredQuery{Where: compareField("x", in, values(0))}, codes.InvalidArgument},
+		"in and in: 30":                 {&pb.StructuredQuery{Where: compound(and, compareField("x", in, values(5)), compareField("y", in, values(6)))}, codes.OK},
+		"in and in: 36":                 {&pb.StructuredQuery{Where: compound(and, compareField("x", in, values(6)), compareField("y", in, values(6)))}, codes.InvalidArgument},
+		"not in 10":                     {&pb.StructuredQuery{Where: compareField("x", notIn, values(10))}, codes.OK},
+		"not in 11":                     {&pb.StructuredQuery{Where: compareField("x", notIn, values(11))}, codes.InvalidArgument},
+		"not in and !=":                 {&pb.StructuredQuery{Where: compound(and, compareField("x", notIn, values(1)), compareField("x", ne, one))}, codes.InvalidArgument},
+		"not in and in":                 {&pb.StructuredQuery{Where: compound(and, compareField("x", notIn, values(1)), compareField("y", in, values(1)))}, codes.InvalidArgument},
+		"!= twice":                      {&pb.StructuredQuery{Where: compound(and, compareField("x", ne, one), compareField("y", ne, one))}, codes.InvalidArgument},
+		"!=, and its order":             {&pb.StructuredQuery{Where: compareField("x", ne, one), OrderBy: append(orderBy("x"), orderBy("y")...)}, codes.OK},
+		"!=, and another order":         {&pb.StructuredQuery{Where: compareField("x", ne, one), OrderBy: append(orderBy("y"), orderBy("x")...)}, codes.InvalidArgument},
+		"!= inside, and another order":  {&pb.StructuredQuery{Where: compound(and, compareField("y", lt, one), compareField("x", ne, one)), OrderBy: orderBy("y")}, codes.InvalidArgument},
+		"not in, and another order":     {&pb.StructuredQuery{Where: compareField("x", notIn, values(1)), OrderBy: orderBy("y")}, codes.InvalidArgument},
+		"not null, and its order":       {&pb.StructuredQuery{Where: notNull, OrderBy: orderBy("x")}, codes.OK},
+		"not null, and another order":   {&pb.StructuredQuery{Where: notNull, OrderBy: orderBy("y")}, codes.InvalidArgument},
+		"not NaN, and another order":    {&pb.StructuredQuery{Where: notNaN, OrderBy: orderBy("y")}, codes.InvalidArgument},
+		"not NaN, and the name's order": {&pb.StructuredQuery{Where: notNaN, OrderBy: orderBy(nameField)}, codes.InvalidArgument},
+		"a range, and another order":    {&pb.StructuredQuery{Where: compareField("x", lt, one), OrderBy: orderBy("y")}, codes.OK},
+		"ranges of 10 fields":           {&pb.StructuredQuery{Where: ranges(10)}, codes.OK},
+		"ranges of 11 fields":           {&pb.StructuredQuery{Where: ranges(11)}, codes.InvalidArgument},
+		"contains twice":                {&pb.StructuredQuery{Where: compound(and, compareField("x", has, one), compareField("y", has, one))}, codes.InvalidArgument},
+		"contains or contains":          {&pb.StructuredQuery{Where: compound(or, compareField("x", has, one), compareField("y", has, one))}, codes.OK},
+		"an empty and":                  {&pb.StructuredQuery{Where: compound(and)}, codes.InvalidArgument},
+		"no operator":                   {&pb.StructuredQuery{Where: compareField("x", 0, one)}, codes.InvalidArgument},
+		"a negative limit":              {&pb.StructuredQuery{Limit: wrapped(-1)}, codes.InvalidArgument},
+		"a negative offset":             {&pb.StructuredQuery{Offset: -1}, codes.InvalidArgument},
+		"a limit of 0":                  {&pb.StructuredQuery{Limit: wrapped(0)}, codes.OK},
+		"a bad path":                    {&pb.StructuredQuery{OrderBy: orderBy("a..b")}, codes.InvalidArgument},
+		"a long cursor":                 {&pb.StructuredQuery{StartAt: &pb.Cursor{Values: []*pb.Value{one, one}}}, codes.InvalidArgument},
+		"a name that is none":           {&pb.StructuredQuery{Where: compareField(nameField, pb.StructuredQuery_FieldFilter_EQUAL, one)}, codes.InvalidArgument},
 	} {
 		tt.query.From = from("a")
 		stream, err := w.RunQuery(ctx, &pb.RunQueryRequest{

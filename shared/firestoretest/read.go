@@ -52,9 +52,21 @@ func (db *database) view(s selector, begin *pb.TransactionOptions) (view, error)
 		}
 		v = view{tx.at, tx, nil}
 	case s.GetReadTime() != nil:
-		v.at = s.GetReadTime().AsTime().Truncate(time.Microsecond)
+		at, err := db.readTime(s.GetReadTime())
+		return view{at: at}, err
 	}
 	return v, db.checkTime(v.at)
+}
+
+// readTime is a time at which somebody asks to read: in whole microseconds, and not too long ago.
+func (db *database) readTime(wanted *timestamppb.Timestamp) (time.Time, error) {
+	if err := wanted.CheckValid(); err != nil {
+		return time.Time{}, invalid("%v", err)
+	}
+	if wanted.GetNanos()%1000 != 0 {
+		return time.Time{}, invalid("the read time %v is finer than a microsecond", wanted.AsTime())
+	}
+	return wanted.AsTime(), db.checkTime(wanted.AsTime())
 }
 
 // checkTime refuses times at which nothing can be read.

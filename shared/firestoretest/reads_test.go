@@ -9,24 +9,44 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
+// Documents in the collection c of [crowd]. What is read doesn't depend on how many there are: BenchmarkFirstQuery has 100,000.
 const (
-	many   = 100_000 // documents in the collection c of [crowd]
+	many   = 10_000
 	wanted = 10
 )
 
 // crowd is a server with many documents in a collection.
-func crowd(t *testing.T) (*Server, *database) {
+func crowd(t testing.TB, many int) (*Server, *database) {
 	t.Helper()
 	s := start(t, Options{})
 	return s, fill(t, s, "c", many, func(i int) fields {
 		n := integer(int64(i * 7919 % many))
-		return fields{"n": n, "kind": integer(int64(i % 1000)), "list": array([]*pb.Value{integer(int64(i % 500)), stringValue("a")})}
+		return fields{"n": n, "kind": integer(int64(i % 100)), "list": array([]*pb.Value{integer(int64(i % 500)), stringValue("a")})}
 	})
 }
 
-func nameOf50000() *pb.Value {
-	return &pb.Value{ValueType: &pb.Value_ReferenceValue{ReferenceValue: testDocuments + "/c/0050000"}}
+// They share a server, and each begins without indexes.
+func TestReads(t *testing.T) {
+	s, db := crowd(t, many)
+	for _, tt := range []struct {
+		name string
+		test func(*testing.T, *Server, *database)
+	}{
+		{"queries read what they give", testQueries},
+		{"lists read the page", testLists},
+		{"listeners read what they tell", testListeners}, // the last: the server may see late that a listener is gone
+	} {
+		clear(db.group("c").indexes)
+		t.Run(tt.name, func(t *testing.T) { tt.test(t, s, db) })
+	}
 }
+
+func nameOfMiddle() *pb.Value {
+	return &pb.Value{ValueType: &pb.Value_ReferenceValue{ReferenceValue: testDocuments + "/" + middle}}
+}
+
+// middle is the document in the middle by name.
+const middle = "c/0005000"
 
 func descending(path string) []*pb.StructuredQuery_Order {
 	orders := orderBy(path)
@@ -46,15 +66,14 @@ func looked(t *testing.T, db *database, ask func() (given int, err error)) int64
 
 // A query whose order and limit say so reads no more than it gives. The first of its kind, if the documents are not in
 // its order by name, reads all once, to make an index.
-func TestQueriesReadWhatTheyGive(t *testing.T) {
-	s, db := crowd(t)
+func testQueries(t *testing.T, s *Server, db *database) {
 	w := wire(t, s)
 	greater, equals := pb.StructuredQuery_FieldFilter_GREATER_THAN, pb.StructuredQuery_FieldFilter_EQUAL
 	kind := compareField("kind", equals, integer(7))
 	kinds := compareField("kind", pb.StructuredQuery_FieldFilter_IN, array([]*pb.Value{integer(8), integer(7), integer(2000)}))
 	and, or := pb.StructuredQuery_CompositeFilter_AND, pb.StructuredQuery_CompositeFilter_OR
 	at := func(n int64) *pb.Cursor { return &pb.Cursor{Values: []*pb.Value{integer(n)}} }
-	named := &pb.Cursor{Values: []*pb.Value{nameOf50000()}}
+	named := &pb.Cursor{Values: []*pb.Value{nameOfMiddle()}}
 	for _, tt := range []struct {
 		what    string
 		indexes int64 // that are made for the first
@@ -62,7 +81,7 @@ func TestQueriesReadWhatTheyGive(t *testing.T) {
 	}{
 		{"by name", 0, &pb.StructuredQuery{}},
 		{"by name, from one on", 0, &pb.StructuredQuery{OrderBy: orderBy(nameField), StartAt: named}},
-		{"by name, greater", 0, &pb.StructuredQuery{Where: compareField(nameField, greater, nameOf50000())}},
+		{"by name, greater", 0, &pb.StructuredQuery{Where: compareField(nameField, greater, nameOfMiddle())}},
 		{"by name, descending", 0, &pb.StructuredQuery{OrderBy: descending(nameField), StartAt: named}},
 		{"by a field", 1, &pb.StructuredQuery{OrderBy: orderBy("n")}},
 		{"descending", 1, &pb.StructuredQuery{OrderBy: descending("n")}},
@@ -108,8 +127,7 @@ func runQuery(q *pb.StructuredQuery) *pb.RunQueryRequest {
 }
 
 // Lists read what is on the page, whether others have asked so before or not.
-func TestListsReadThePage(t *testing.T) {
-	s, db := crowd(t)
+func testLists(t *testing.T, s *Server, db *database) {
 	w := wire(t, s)
 	if _, err := db.commit([]*pb.Write{replace("c/0000003/below/1", fields{}), replace("c/missing/below/1", fields{})}, ""); err != nil {
 		t.Fatal(err)
@@ -141,8 +159,7 @@ func TestListsReadThePage(t *testing.T) {
 }
 
 // A listener to the first few of an order reads them, and reads them again when one of them changes.
-func TestListenersReadWhatTheyTell(t *testing.T) {
-	s, db := crowd(t)
+func testListeners(t *testing.T, s *Server, db *database) {
 	stream, err := wire(t, s).Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +191,7 @@ func TestListenersReadWhatTheyTell(t *testing.T) {
 		t.Errorf("the first listener: %d read, want the %d that go into the index and the %d that it is told of", got, many, wanted)
 	}
 	got = looked(t, db, func() (int, error) {
-		_, err := db.commit([]*pb.Write{replace("c/0050000", fields{"n": integer(-1)})}, "")
+		_, err := db.commit([]*pb.Write{replace(middle, fields{"n": integer(-1)})}, "")
 		if err != nil {
 			return 0, err
 		}
@@ -189,7 +206,7 @@ func TestListenersReadWhatTheyTell(t *testing.T) {
 
 // What was at a time before is read in the order of an index too, with what has been moved since.
 func TestThePastIsReadInOrder(t *testing.T) {
-	s, db := crowd(t)
+	s, db := crowd(t, many) // of its own: what is gone stays in the indexes for as long as it can be read
 	w := wire(t, s)
 	q := &pb.StructuredQuery{From: from("c"), OrderBy: orderBy("n"), Limit: wrapped(wanted)}
 	names := func(at time.Time) (all []string) {

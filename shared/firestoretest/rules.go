@@ -12,7 +12,62 @@ const (
 	maxNotIn        = 10
 	maxAggregations = 5
 	maxNeighbours   = 1000
+	maxInequalities = 10 // fields that are compared by order
 )
+
+// checkQuery holds a query's filter, and the order that goes with it, to the rules.
+func checkQuery(s *pb.StructuredQuery) error {
+	if err := checkFilter(s.GetWhere()); err != nil {
+		return err
+	}
+	compared := inequalities(s.GetWhere())
+	slices.Sort(compared)
+	if n := len(slices.Compact(compared)); n > maxInequalities {
+		return invalid("%d fields are compared by range or inequality, over the limit of %d", n, maxInequalities)
+	}
+	return checkNegation(s)
+}
+
+// checkNegation refuses an order in which the field of !=, not-in, is not null or is not NaN is not the first, as the API
+// documents. It does so for < and its like as well, and the service has dropped it there
+// (https://firebase.google.com/docs/firestore/query-data/multiple-range-fields).
+func checkNegation(s *pb.StructuredQuery) error {
+	field := negated(s.GetWhere())
+	if field == "" || len(s.GetOrderBy()) == 0 {
+		return nil
+	}
+	if first := s.GetOrderBy()[0].GetField().GetFieldPath(); first != field {
+		return invalid("%q is filtered by a negation, so it comes first in the order, and not %q", field, first)
+	}
+	return nil
+}
+
+// negated is the field of the only negation in a filter; "": there is none.
+func negated(f *pb.StructuredQuery_Filter) string {
+	switch f := f.GetFilterType().(type) {
+	case *pb.StructuredQuery_Filter_CompositeFilter:
+		for _, inner := range f.CompositeFilter.GetFilters() {
+			if field := negated(inner); field != "" {
+				return field
+			}
+		}
+	case *pb.StructuredQuery_Filter_FieldFilter:
+		switch f.FieldFilter.GetOp() {
+		case pb.StructuredQuery_FieldFilter_NOT_EQUAL, pb.StructuredQuery_FieldFilter_NOT_IN:
+			return f.FieldFilter.GetField().GetFieldPath()
+		}
+	case *pb.StructuredQuery_Filter_UnaryFilter:
+		if slices.Contains(negations, f.UnaryFilter.GetOp()) {
+			return f.UnaryFilter.GetField().GetFieldPath()
+		}
+	}
+	return ""
+}
+
+// negations are those of one operand.
+var negations = []pb.StructuredQuery_UnaryFilter_Operator{
+	pb.StructuredQuery_UnaryFilter_IS_NOT_NAN, pb.StructuredQuery_UnaryFilter_IS_NOT_NULL,
+}
 
 // traits are what the rules for filters ask about.
 type traits struct {
@@ -50,9 +105,6 @@ func traitsOf(f *pb.StructuredQuery_Filter) (traits, error) {
 	case *pb.StructuredQuery_Filter_FieldFilter:
 		return fieldTraits(f.FieldFilter)
 	case *pb.StructuredQuery_Filter_UnaryFilter:
-		negations := []pb.StructuredQuery_UnaryFilter_Operator{
-			pb.StructuredQuery_UnaryFilter_IS_NOT_NAN, pb.StructuredQuery_UnaryFilter_IS_NOT_NULL,
-		}
 		if slices.Contains(negations, f.UnaryFilter.GetOp()) {
 			return traits{disjunctions: 1, negations: 1}, nil
 		}

@@ -12,9 +12,11 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
-// transaction is one that is under way. It sees the database as it was when it began, and remembers what it saw.
+// transaction is one that is under way. It sees the database as it was when it began, or, if it only reads, at a time before
+// that; and remembers what it saw.
 type transaction struct {
-	at       time.Time
+	at       time.Time // what it sees
+	begun    time.Time
 	readOnly bool
 	used     time.Time // when it was last found; guarded by the lock of all
 
@@ -58,10 +60,10 @@ func (s *Server) BeginTransaction(_ context.Context, r *pb.BeginTransactionReque
 // begin begins a transaction. The caller holds the lock.
 func (db *database) begin(o *pb.TransactionOptions) (string, *transaction, error) {
 	now := db.clock.tick()
-	tx := &transaction{at: now, used: now, readOnly: o.GetReadOnly() != nil}
+	tx := &transaction{at: now, begun: now, used: now, readOnly: o.GetReadOnly() != nil}
 	if past := o.GetReadOnly().GetReadTime(); past != nil {
-		tx.at = past.AsTime()
-		if err := db.checkTime(tx.at); err != nil {
+		var err error
+		if tx.at, err = db.readTime(past); err != nil {
 			return "", nil, err
 		}
 	}
@@ -72,7 +74,7 @@ func (db *database) begin(o *pb.TransactionOptions) (string, *transaction, error
 		db.transactions.byID = make(map[string]*transaction)
 	}
 	for id, old := range db.transactions.byID {
-		if limit := max(transactionLimit, db.kept); now.Sub(old.at) > limit {
+		if old.expired(now) {
 			delete(db.transactions.byID, id)
 		}
 	}
@@ -80,12 +82,18 @@ func (db *database) begin(o *pb.TransactionOptions) (string, *transaction, error
 	return id, tx, nil
 }
 
+// expired reports whether a transaction is over by itself, also one that only reads: the documented limits make no difference.
+// The lock of all is held.
+func (tx *transaction) expired(now time.Time) bool {
+	return now.Sub(tx.begun) > transactionLimit || now.Sub(tx.used) > idleLimit
+}
+
 // find finds a transaction that is under way.
 func (ts *transactions) find(id string, now time.Time) (*transaction, error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	tx := ts.byID[id]
-	if tx == nil || !tx.readOnly && (now.Sub(tx.at) > transactionLimit || now.Sub(tx.used) > idleLimit) {
+	if tx == nil || tx.expired(now) {
 		return nil, errNoTransaction
 	}
 	tx.used = now

@@ -170,22 +170,42 @@ func TestTransactionsEnd(t *testing.T) {
 	wantCode(t, "rollback", rollback(rolled), codes.OK)
 	wantCode(t, "rollback again", rollback(rolled), codes.InvalidArgument)
 	wantCode(t, "commit after rollback", commit(rolled), codes.InvalidArgument)
-	reads := begin(&pb.TransactionOptions{Mode: &pb.TransactionOptions_ReadOnly_{ReadOnly: &pb.TransactionOptions_ReadOnly{}}})
+	reads := begin(readOnly(nil))
 	wantCode(t, "a write in a read only transaction", commit(reads, replace("a/1", nil)), codes.InvalidArgument)
-	old := begin(nil)
-	now = now.Add(idleLimit + time.Second)
-	wantCode(t, "commit after idling", commit(old), codes.InvalidArgument)
-	busy := begin(nil)
-	for end := now.Add(transactionLimit); now.Before(end); now = now.Add(idleLimit / 2) {
+	read := func(id []byte) error {
 		_, err := w.ListDocuments(ctx, &pb.ListDocumentsRequest{
-			Parent: testDocuments, CollectionId: "a",
-			ConsistencySelector: &pb.ListDocumentsRequest_Transaction{Transaction: busy},
+			Parent: testDocuments, CollectionId: "a", ConsistencySelector: &pb.ListDocumentsRequest_Transaction{Transaction: id},
 		})
-		wantCode(t, "a read", err, codes.OK)
+		return err
 	}
-	now = now.Add(time.Second)
-	wantCode(t, "rollback after its time", rollback(busy), codes.InvalidArgument)
-	wantCode(t, "commit after its time", commit(busy), codes.InvalidArgument)
+	now = now.Add(10 * time.Minute) // so that there is a past to read
+	past := timestamppb.New(now.Add(-transactionLimit - time.Minute).Truncate(time.Microsecond))
+	for name, o := range map[string]*pb.TransactionOptions{
+		"one that writes": nil,
+		"one that reads":  readOnly(nil),
+		"one that reads what was longer ago than a transaction lasts": readOnly(past),
+	} {
+		idle := begin(o)
+		now = now.Add(idleLimit + time.Second)
+		wantCode(t, name+": read after idling", read(idle), codes.InvalidArgument)
+		wantCode(t, name+": commit after idling", commit(idle), codes.InvalidArgument)
+		busy := begin(o)
+		for end := now.Add(transactionLimit); now.Before(end); now = now.Add(idleLimit / 2) {
+			wantCode(t, name+": read", read(busy), codes.OK)
+		}
+		now = now.Add(time.Second)
+		wantCode(t, name+": read after its time", read(busy), codes.InvalidArgument)
+		wantCode(t, name+": rollback after its time", rollback(busy), codes.InvalidArgument)
+		wantCode(t, name+": commit after its time", commit(busy), codes.InvalidArgument)
+	}
+}
+
+func readOnly(at *timestamppb.Timestamp) *pb.TransactionOptions {
+	reads := &pb.TransactionOptions_ReadOnly{}
+	if at != nil {
+		reads.ConsistencySelector = &pb.TransactionOptions_ReadOnly_ReadTime{ReadTime: at}
+	}
+	return &pb.TransactionOptions{Mode: &pb.TransactionOptions_ReadOnly_{ReadOnly: reads}}
 }
 
 func TestReadTimes(t *testing.T) {
@@ -225,6 +245,12 @@ func TestReadTimes(t *testing.T) {
 	}
 	_, err = read(now.Add(time.Minute))
 	wantCode(t, "read in the future", err, codes.InvalidArgument)
+	_, err = read(past.Add(time.Nanosecond))
+	wantCode(t, "read at a nanosecond", err, codes.InvalidArgument)
+	for at, want := range map[time.Time]codes.Code{past: codes.OK, past.Add(time.Nanosecond): codes.InvalidArgument} {
+		_, err = w.BeginTransaction(ctx, &pb.BeginTransactionRequest{Database: testDatabase, Options: readOnly(timestamppb.New(at))})
+		wantCode(t, "a transaction that reads at "+at.String(), err, want)
+	}
 	now = now.Add(time.Hour)
 	_, err = read(past)
 	wantCode(t, "read too long ago", err, codes.FailedPrecondition)

@@ -2,6 +2,7 @@ package firestoretest
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -285,6 +286,30 @@ func TestRefused(t *testing.T) {
 	} {
 		_, err := w.Commit(ctx, &pb.CommitRequest{Database: testDatabase, Writes: []*pb.Write{tt.write}})
 		wantCode(t, name, err, tt.want)
+	}
+}
+
+// A request of 10 MiB is taken, and one with a byte more is not.
+func TestLargestRequest(t *testing.T) {
+	w, ctx := wire(t, start(t, Options{})), t.Context()
+	const writes = 11 // so that no document comes near its own limit
+	commit := func(last int) *pb.CommitRequest {
+		r := &pb.CommitRequest{Database: testDatabase}
+		for i := range writes {
+			r.Writes = append(r.Writes, replace("a/"+string(rune('a'+i)), fields{"x": longText(950_000)}))
+		}
+		r.Writes = append(r.Writes, replace("a/z", fields{"x": longText(last)}))
+		return r
+	}
+	const some = 20_000
+	exact := some + 10<<20 - proto.Size(commit(some)) // the lengths have as many bytes
+	for over, want := range []codes.Code{codes.OK, codes.InvalidArgument} {
+		r := commit(exact + over)
+		if got := proto.Size(r); got != 10<<20+over {
+			t.Fatalf("the request has %d bytes, want %d", got, 10<<20+over)
+		}
+		_, err := w.Commit(ctx, r)
+		wantCode(t, "a request with more than 10 MiB by "+strconv.Itoa(over), err, want)
 	}
 }
 

@@ -32,6 +32,7 @@ type pass struct {
 	tellAfter time.Duration
 	seen      map[string]bool // by owner and id
 	late      late
+	looked    bool  // the store answered, each time
 	at        place // where it is
 	from      place // where it began; zero: at the beginning, as it does when it has come to the end
 	through   bool  // it has seen all that is due
@@ -72,6 +73,7 @@ func (p *pass) run(ctx context.Context) error {
 	for p.report.Due < p.limit && time.Since(p.began) < p.budget && ctx.Err() == nil {
 		now, limit := time.Now(), min(p.batch, p.limit-p.report.Due)
 		overdue, unannounced, err := p.store.Due(ctx, p.at.late.span(now, limit), p.at.untold.span(now.Add(-p.tellAfter), limit))
+		p.looked = err == nil
 		if err != nil {
 			p.errs = append(p.errs, err)
 			break

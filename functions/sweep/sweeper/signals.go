@@ -47,10 +47,13 @@ func (l *late) see(now time.Time, due []conversation.Owned) {
 	}
 }
 
-// signal tells what a pass found and did.
+// signal tells what a pass found and did. One that couldn't look doesn't say that nothing is late; one that looked, and
+// failed at a conversation, says how late that is.
 func (p *pass) signal(ctx context.Context, err error) {
-	oldest.Record(ctx, p.late.untold.Seconds(), untold)
-	oldest.Record(ctx, p.late.expired.Seconds(), expired)
+	if p.looked {
+		oldest.Record(ctx, p.late.untold.Seconds(), untold)
+		oldest.Record(ctx, p.late.expired.Seconds(), expired)
+	}
 	outcome := done
 	if err != nil {
 		outcome = broken

@@ -45,7 +45,7 @@ const (
 // DefaultAnnounceAfter is longer than publishing takes.
 const DefaultAnnounceAfter = 30 * time.Second
 
-// sweepDone is the name of the event that is logged.
+// sweepDone is the name of the event that is logged after a pass without an error: an alert waits for it.
 const sweepDone = "sweep_done"
 
 // Sweeper makes passes. Store, Publisher and Hold are needed; 0 elsewhere is the default.
@@ -95,11 +95,13 @@ func (s *Sweeper) Sweep(ctx context.Context) (Report, error) {
 	}
 	p.signal(ctx, err)
 	r := p.report
+	if err != nil {
+		return r, fault.Wrap("sweep", err)
+	}
 	logging.From(ctx).LogAttrs(ctx, slog.LevelInfo, sweepDone,
 		slog.Int("due", r.Due), slog.Int("ended", r.Ended), slog.Int("revived", r.Revived),
-		slog.Int("announced", r.Announced), slog.Int("overtaken", r.Overtaken), slog.Int("failed", r.Failed),
-		slog.Duration("took", time.Since(p.began)))
-	return r, fault.Wrap("sweep", err)
+		slog.Int("announced", r.Announced), slog.Int("overtaken", r.Overtaken), slog.Duration("took", time.Since(p.began)))
+	return r, nil
 }
 
 // leave has the next pass begin where this one came to its bounds: what can't be done, and stays due, must not keep it
