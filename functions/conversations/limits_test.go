@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/go-redis/redis_rate/v10"
 	goredis "github.com/redis/go-redis/v9"
@@ -27,7 +28,7 @@ func TestLimitIsShared(t *testing.T) {
 		i.Handler = api.New(api.Options{
 			Reader: i.db.Read, Store: i.db, Publisher: nobody{}, Rate: rate.Limit(0.001), Burst: burst,
 			Shared: redis_rate.NewLimiter(rdb),
-			User:   func(r *http.Request) (string, error) { return r.Header.Get("Authorization"), nil },
+			User:   func(r *http.Request) (string, time.Time, error) { return r.Header.Get("Authorization"), signedIn, nil },
 		})
 		return i
 	}

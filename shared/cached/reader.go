@@ -38,7 +38,8 @@ type Reader struct {
 // localTTL is for what can't become stale, since its key would be another then.
 const localTTL = time.Minute
 
-// settingsTTL is for what may be stale for as long, in other instances than the one that wrote.
+// settingsTTL is for what may be stale for as long in this process, and for as long again in Redis: profiles are changed
+// from outside too, by whom nothing here is told. A token that was revoked is refused after twice this at the latest.
 const settingsTTL = 10 * time.Second
 
 func newReader(db *store.Store, rdb *redis.Client) *Reader {
@@ -72,7 +73,7 @@ func newReader(db *store.Store, rdb *redis.Client) *Reader {
 				}
 				return db.Months(ctx, uid, s[1], s[2])
 			}),
-		profiles: cache.New(rdb, cache.Options{Name: "profile", Version: 1, LocalTTL: settingsTTL}, db.Profile),
+		profiles: cache.New(rdb, cache.Options{Name: "profile", Version: 1, TTL: settingsTTL, LocalTTL: settingsTTL}, db.Profile),
 		webhooks: cache.New(rdb, cache.Options{Name: "webhook", Version: 1},
 			func(ctx context.Context, key string) (account.Webhook, error) {
 				uid, t, _ := strings.Cut(key, "/")

@@ -13,7 +13,9 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 
+	"earshot.dev/shared/account"
 	"earshot.dev/shared/fault"
 	"earshot.dev/shared/logging"
 )
@@ -32,7 +34,8 @@ const maxBody = 64 << 10
 // request is one of a user who is known.
 type request struct {
 	*http.Request
-	uid string
+	uid     string
+	profile account.Profile
 }
 
 // answer is what a request is answered with. The zero value is 200, and null.
@@ -47,15 +50,18 @@ type handle func(ctx context.Context, r request) (answer, error)
 // handler is what stands before each handle: who it is, how often they come, and what is said in the end.
 func (a *API) handler(h handle) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		uid, err := a.User(r)
+		uid, signedIn, err := a.User(r)
+		var profile account.Profile
 		if err == nil {
 			r = r.WithContext(logging.With(r.Context(), slog.String("uid", uid)))
-			err = a.limits.admit(r.Context(), uid)
+			if err = a.limits.admit(r.Context(), uid); err == nil {
+				profile, err = a.know(r.Context(), uid, signedIn)
+			}
 		}
 		var reply answer
 		if err == nil {
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-			reply, err = h(r.Context(), request{r, uid})
+			reply, err = h(r.Context(), request{r, uid, profile})
 		}
 		if err != nil {
 			fail(w, r, err)
@@ -63,6 +69,22 @@ func (a *API) handler(h handle) http.HandlerFunc {
 		}
 		write(w, r, reply)
 	}
+}
+
+// know is the profile of the user whose token holds, unless it was taken back since they signed in. Whom nobody knows
+// gets no further than on the socket.
+func (a *API) know(ctx context.Context, uid string, signedIn time.Time) (account.Profile, error) {
+	const op = "read profile"
+	profile, err := a.Reader.Profile(ctx, uid)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return profile, fault.Newf(fault.Unauthenticated, op, "unknown user")
+	case err != nil:
+		return profile, fault.Wrap(op, err)
+	case profile.Revoked(signedIn):
+		return profile, fault.Newf(fault.Revoked, op, "the token was revoked: sign in again")
+	}
+	return profile, nil
 }
 
 // write sends an answer. One to a GET has a tag made from its octets, and is not sent to who has it.

@@ -54,9 +54,11 @@ type Options struct {
 	Reader    Reader
 	Store     Store
 	Publisher Publisher
-	User      func(r *http.Request) (uid string, err error) // who asks, by the token of the request
-	Rate      rate.Limit                                    // requests a second of one user
-	Burst     int                                           // how many may come at once
+	Rate      rate.Limit // requests a second of one user
+	Burst     int        // how many may come at once
+
+	// User says who asks, by the token of the request, and when they signed in.
+	User func(r *http.Request) (uid string, signedIn time.Time, err error)
 
 	// Shared counts the requests of a user to all instances; nil: there is one instance.
 	Shared *redis_rate.Limiter

@@ -211,18 +211,18 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	m := &memory{
 		clock: time.Unix(1, 0), all: map[string]conversation.Conversation{}, devices: map[string]conversation.Device{},
-		hooks: map[string]account.Webhook{}, profiles: map[string]account.Profile{},
+		hooks: map[string]account.Webhook{}, profiles: map[string]account.Profile{"anna": {}, "ben": {}},
 		segments: []transcript.Segment{{ID: "s1", Text: "Hello there.", End: 1500 * time.Millisecond}},
 	}
 	r := &rig{t: t, store: m, board: &board{}, log: &bytes.Buffer{}, described: descriptionOf(t)}
 	r.API = New(Options{
 		Reader: reader{m}, Store: writer{m}, Publisher: r.board, Rate: rate.Inf, Burst: 1,
-		User: func(r *http.Request) (string, error) {
+		User: func(r *http.Request) (string, time.Time, error) {
 			uid, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 			if !ok {
-				return "", fault.Newf(fault.Unauthenticated, "read token", "want a token")
+				return "", time.Time{}, fault.Newf(fault.Unauthenticated, "read token", "want a token")
 			}
-			return uid, nil
+			return uid, start, nil
 		},
 	})
 	return r
