@@ -134,6 +134,13 @@ resource "google_secret_manager_secret_iam_member" "conversations_redis_url" {
   member    = google_service_account.conversations.member
 }
 
+# Of conversations that are deleted.
+resource "google_pubsub_topic_iam_member" "conversations_usage_recorded" {
+  topic  = google_pubsub_topic.usage_recorded.id
+  role   = "roles/pubsub.publisher"
+  member = google_service_account.conversations.member
+}
+
 resource "google_pubsub_topic_iam_member" "conversations_conversation_ended" {
   topic  = google_pubsub_topic.conversation_ended.id
   role   = "roles/pubsub.publisher"

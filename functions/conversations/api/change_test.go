@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -186,6 +187,35 @@ func TestDelete(t *testing.T) {
 		wantStatus(t, r.call("DELETE", "/v1/conversations/c1", ""), http.StatusNoContent)
 		wantProblem(t, r.call("DELETE", "/v1/conversations/c1", ""), http.StatusNotFound)
 		wantProblem(t, r.call("GET", "/v1/conversations/c1", ""), http.StatusNotFound)
+	})
+}
+
+// What a conversation used is told with the totals of the version that is deleted, whatever its session told before; where
+// it can't be told nothing is deleted.
+func TestDeletedUsageIsTold(t *testing.T) {
+	inWeather(t, func(t *testing.T, r *rig) {
+		used := usage.Hours{"2026-11-23T10": {AudioMS: 840_000, SpeechMS: 600_000, Words: 1500}}
+		r.begin("anna", "c1", start, func(c *conversation.Conversation) { c.Usage = used })
+		r.board.err = fault.New(fault.Internal, "publish", errors.New("down"))
+		wantProblem(t, r.call("DELETE", "/v1/conversations/c1", ""), http.StatusServiceUnavailable)
+		version := r.stored("anna", "c1").UpdateTime
+		if version.IsZero() {
+			t.Fatal("it was deleted, and nobody was told what it used")
+		}
+		r.board.err = nil
+		wantStatus(t, r.call("DELETE", "/v1/conversations/c1", ""), http.StatusNoContent)
+		if len(r.board.events) == 0 {
+			t.Fatal("nobody was told what it used")
+		}
+		for _, e := range r.board.events {
+			told, err := event.Decode[event.Usage](e)
+			if e.Type != event.UsageRecorded || err != nil || told.UID != "anna" || told.ConversationID != "c1" || !reflect.DeepEqual(told.Hours, used) {
+				t.Errorf("told %s %+v (%v), want %v", e.Type, told, err, used)
+			}
+			if want := fmt.Sprintf("c1:usage:%d", version.UnixMicro()); e.ID != want {
+				t.Errorf("told as %s, want %s", e.ID, want)
+			}
+		}
 	})
 }
 

@@ -184,15 +184,17 @@ func (w writer) ChangeWebhook(_ context.Context, uid string, t account.WebhookTy
 	return w.down
 }
 
-// board keeps the ids of what was published.
+// board keeps what was published, and its ids.
 type board struct {
-	ids []string
-	err error
+	ids    []string
+	events []event.Event
+	err    error
 }
 
 func (b *board) Publish(_ context.Context, e event.Event) error {
 	if b.err == nil {
 		b.ids = append(b.ids, e.ID)
+		b.events = append(b.events, e)
 	}
 	return b.err
 }
