@@ -241,6 +241,16 @@ func TestWebhooks(t *testing.T) {
 	if got := get(); got != (account.Webhook{}) {
 		t.Errorf("got %+v, want none", got)
 	}
+	wantNoAddress := func() {
+		t.Helper()
+		before := get()
+		wantProblem(t, r.call("POST", target+"/enable", ""), http.StatusBadRequest)
+		if got := get(); got.Enabled || got != before {
+			t.Errorf("enabled without an address: got %+v, want %+v", got, before)
+		}
+		wantStatus(t, r.call("POST", target+"/disable", ""), http.StatusOK)
+	}
+	wantNoAddress()
 	wantStatus(t, r.call("POST", target, `{"url":"https://example.com/a?b=c"}`), http.StatusOK)
 	first := get()
 	if first.URL != "https://example.com/a?b=c" || !first.Enabled || !strings.HasPrefix(first.Secret, "whsec_") {
@@ -264,6 +274,7 @@ func TestWebhooks(t *testing.T) {
 		if got := get(); got.Enabled || got.URL != "" || got.Secret != first.Secret {
 			t.Errorf("%q: got %+v", none, got)
 		}
+		wantNoAddress()
 	}
 	for body, want := range map[string]int{
 		`{"url":"ftp://example.com"}`: http.StatusBadRequest, `{"url":"example.com"}`: http.StatusBadRequest,
