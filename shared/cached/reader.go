@@ -38,19 +38,22 @@ type Reader struct {
 // localTTL is for what can't become stale, since its key would be another then.
 const localTTL = time.Minute
 
+// finishedTTL is for what no longer changes but by hand.
+const finishedTTL = time.Hour
+
 // settingsTTL is for what may be stale for as long in this process, and for as long again in Redis: profiles are changed
 // from outside too, by whom nothing here is told. A token that was revoked is refused after twice this at the latest.
 const settingsTTL = 10 * time.Second
 
 func newReader(db *store.Store, rdb *redis.Client) *Reader {
 	r := &Reader{
-		tails: cache.New(rdb, cache.Options{Name: "conversation", Version: 1},
+		tails: cache.New(rdb, cache.Options{Name: "conversation", Version: 1, TTL: finishedTTL},
 			func(ctx context.Context, key string) (tail, error) {
 				uid, cid, _ := strings.Cut(key, "/")
 				c, last, err := db.Tail(ctx, uid, cid)
 				return tail{c, last}, err
 			}),
-		closed: cache.New(rdb, cache.Options{Name: "pages", Version: 2, LocalTTL: localTTL},
+		closed: cache.New(rdb, cache.Options{Name: "pages", Version: 2, TTL: finishedTTL, LocalTTL: localTTL},
 			func(ctx context.Context, key string) ([]transcript.Segment, error) {
 				parts := strings.Split(key, "/")
 				pages, err := strconv.Atoi(parts[3])
@@ -111,7 +114,7 @@ const unfinishedTTL = time.Minute
 // KeepFor implements [cache.Perishable].
 func (t tail) KeepFor() time.Duration {
 	if t.Conversation.Status.Terminal() {
-		return time.Hour
+		return finishedTTL
 	}
 	return unfinishedTTL
 }
