@@ -40,6 +40,11 @@ resource "google_cloud_run_v2_service" "conversations" {
         startup_cpu_boost = true
       }
 
+      # 85 % of the memory: the garbage collector works harder before the instance is killed.
+      env {
+        name  = "GOMEMLIMIT"
+        value = "435MiB"
+      }
       env {
         name  = "PROJECT_ID"
         value = var.project_id

@@ -203,6 +203,10 @@ func (d direct) Conversation(ctx context.Context, uid, cid string) (conversation
 	return c, segments, err
 }
 
+func (d direct) Anchored(context.Context, string, conversation.Filter, conversation.Window) bool {
+	return false
+}
+
 func (d direct) Photos(ctx context.Context, uid string, c *conversation.Conversation) ([]conversation.Photo, error) {
 	if c.Photos == 0 {
 		return nil, nil

@@ -65,7 +65,11 @@ func newReader(db *store.Store, rdb *redis.Client) *Reader {
 		photos: cache.New(nil, cache.Options{Name: "photos", LocalTTL: localTTL, LocalBytes: photosHere},
 			func(ctx context.Context, key string) ([]conversation.Photo, error) {
 				parts := strings.Split(key, "/")
-				photos, err := db.Photos(ctx, parts[0], parts[1], maxPhotos)
+				many, err := strconv.Atoi(parts[3])
+				if err != nil {
+					return nil, err
+				}
+				photos, err := db.Photos(ctx, parts[0], parts[1], min(many, maxPhotos))
 				return within(photos, maxPhotoBytes), err
 			}),
 		usage: cache.NewGroup(rdb, cache.Options{Name: "usage", Version: 1, LocalTTL: localTTL},
@@ -220,6 +224,24 @@ func (r *Reader) List(ctx context.Context, uid string, f conversation.Filter, w 
 ) ([]conversation.Conversation, error) {
 	l, err := r.ask(ctx, uid, question{f, w})
 	return l.Conversations, err
+}
+
+// Anchored reports whether nothing that the window's offset skips has to be read: the list is at hand, or the one before it
+// is, or there is no offset.
+func (r *Reader) Anchored(ctx context.Context, uid string, f conversation.Filter, w conversation.Window) bool {
+	q := question{f, w}
+	if w.Offset == 0 {
+		return true
+	}
+	if _, ok := r.before(ctx, uid, q); ok {
+		return true
+	}
+	key, err := q.key()
+	if err != nil {
+		return false
+	}
+	_, ok := r.lists.Peek(ctx, uid, key)
+	return ok
 }
 
 // Count is [store.Store.Count].

@@ -43,6 +43,10 @@ type answer struct {
 	status int // 0: 200
 	body   any
 	header http.Header
+
+	// photos, where there are any, gives the body instead, which is large, and what to call when it was sent. body then is
+	// what tells it from any other.
+	photos func(ctx context.Context) (body any, done func(), err error)
 }
 
 type handle func(ctx context.Context, r request) (answer, error)
@@ -54,7 +58,7 @@ func (a *API) handler(h handle) http.HandlerFunc {
 		var profile account.Profile
 		if err == nil {
 			r = r.WithContext(logging.With(r.Context(), slog.String("uid", uid)))
-			if err = a.limits.admit(r.Context(), uid); err == nil {
+			if err = a.limits.admit(r.Context(), uid, 1); err == nil {
 				profile, err = a.know(r.Context(), uid, signedIn)
 			}
 		}
@@ -87,7 +91,8 @@ func (a *API) know(ctx context.Context, uid string, signedIn time.Time) (account
 	return profile, nil
 }
 
-// write sends an answer. One to a GET has a tag made from its octets, and is not sent to who has it.
+// write sends an answer. One to a GET has a tag made from its octets, or where it has photos from what names them, and is
+// not sent to who has it.
 func write(w http.ResponseWriter, r *http.Request, reply answer) {
 	header := w.Header()
 	maps.Copy(header, reply.header)
@@ -97,25 +102,41 @@ func write(w http.ResponseWriter, r *http.Request, reply answer) {
 		return
 	}
 	var body bytes.Buffer
-	if err := json.NewEncoder(&body).Encode(reply.body); err != nil {
-		fail(w, r, fault.New(fault.Internal, "encode answer", err))
+	if err := encode(&body, reply.body); err != nil {
+		fail(w, r, err)
 		return
 	}
-	header.Set("Content-Type", "application/json")
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		sum := sha256.Sum256(body.Bytes())
 		tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 		header.Set("ETag", tag)
 		if has(r.Header.Values("If-None-Match"), tag) {
-			header.Del("Content-Type")
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
 	}
+	if reply.photos != nil {
+		whole, done, err := reply.photos(r.Context())
+		if err == nil {
+			defer done()
+			body.Reset()
+			err = encode(&body, whole)
+		}
+		if err != nil {
+			header.Del("ETag")
+			fail(w, r, err)
+			return
+		}
+	}
+	header.Set("Content-Type", "application/json")
 	if reply.status != 0 {
 		w.WriteHeader(reply.status)
 	}
 	_, _ = w.Write(body.Bytes()) // a client that has gone needs no answer
+}
+
+func encode(into *bytes.Buffer, body any) error {
+	return fault.New(fault.Internal, "encode answer", json.NewEncoder(into).Encode(body))
 }
 
 // has reports whether the lists of If-None-Match name the tag (RFC 9110, section 13.1.2).

@@ -25,21 +25,7 @@ func (a *API) conversation(ctx context.Context, r request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	wire, err := a.whole(ctx, r.uid, cid)
-	return answer{body: wire}, err
-}
-
-func (a *API) whole(ctx context.Context, uid, cid string) (conversation.Wire, error) {
-	c, segments, err := a.Reader.Conversation(ctx, uid, cid)
-	if err != nil {
-		return conversation.Wire{}, err
-	}
-	photos, err := a.Reader.Photos(ctx, uid, &c)
-	wire := c.Wire(segments)
-	for _, p := range photos {
-		wire.Photos = append(wire.Photos, p.Wire())
-	}
-	return wire, err
+	return a.whole(ctx, r.uid, cid, bare)
 }
 
 // finalization is GET /v1/conversations/{id}/finalization.
@@ -109,8 +95,7 @@ func (a *API) endAs(ctx context.Context, r request, cid string, ended *bool) (an
 	if err != nil {
 		return answer{}, err
 	}
-	wire, err := a.whole(ctx, r.uid, cid)
-	return answer{body: finalized{wire, []struct{}{}}}, err
+	return a.whole(ctx, r.uid, cid, func(wire conversation.Wire) any { return finalized{wire, []struct{}{}} })
 }
 
 // reprocess is POST /v1/conversations/{id}/reprocess. One that is on its way as it is goes on.
@@ -132,8 +117,7 @@ func (a *API) reprocess(ctx context.Context, r request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	wire, err := a.whole(ctx, r.uid, cid)
-	return answer{body: wire}, err
+	return a.whole(ctx, r.uid, cid, bare)
 }
 
 // rename is PATCH /v1/conversations/{id}/title?title=.

@@ -39,6 +39,8 @@ type memory struct {
 	profiles map[string]account.Profile
 	days     []usage.Period
 	segments []transcript.Segment
+	looked   int    // how often photos were asked for
+	onPhotos func() // called where they are
 	asked    []conversation.Window
 	filters  []conversation.Filter
 	// onWrite stands in for a commit or a deletion; it may call apply, which makes it.
@@ -115,7 +117,17 @@ func (m *memory) periods(first, last string) ([]usage.Period, error) {
 	return found, m.down
 }
 
+func (r reader) Anchored(context.Context, string, conversation.Filter, conversation.Window) bool {
+	return false
+}
+
 func (r reader) Photos(_ context.Context, _ string, c *conversation.Conversation) ([]conversation.Photo, error) {
+	r.mu.Lock()
+	r.looked++
+	r.mu.Unlock()
+	if r.onPhotos != nil {
+		r.onPhotos()
+	}
 	return r.photos[:c.Photos], r.down
 }
 
