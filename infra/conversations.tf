@@ -43,6 +43,11 @@ resource "google_cloud_run_v2_service" "conversations" {
         startup_cpu_boost = true
       }
 
+      # 85 % of the memory: the garbage collector works harder before the instance is killed.
+      env {
+        name  = "GOMEMLIMIT"
+        value = "435MiB"
+      }
       env {
         name  = "PROJECT_ID"
         value = var.project_id
@@ -127,6 +132,13 @@ resource "google_secret_manager_secret_iam_member" "conversations_redis_url" {
   secret_id = google_secret_manager_secret.redis_url.id
   role      = "roles/secretmanager.secretAccessor"
   member    = google_service_account.conversations.member
+}
+
+# Of conversations that are deleted.
+resource "google_pubsub_topic_iam_member" "conversations_usage_recorded" {
+  topic  = google_pubsub_topic.usage_recorded.id
+  role   = "roles/pubsub.publisher"
+  member = google_service_account.conversations.member
 }
 
 resource "google_pubsub_topic_iam_member" "conversations_conversation_ended" {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/go-redis/redis_rate/v10"
 	goredis "github.com/redis/go-redis/v9"
@@ -27,7 +29,7 @@ func TestLimitIsShared(t *testing.T) {
 		i.Handler = api.New(api.Options{
 			Reader: i.db.Read, Store: i.db, Publisher: nobody{}, Rate: rate.Limit(0.001), Burst: burst,
 			Shared: redis_rate.NewLimiter(rdb),
-			User:   func(r *http.Request) (string, error) { return r.Header.Get("Authorization"), nil },
+			User:   func(r *http.Request) (string, time.Time, error) { return r.Header.Get("Authorization"), signedIn, nil },
 		})
 		return i
 	}
@@ -57,5 +59,44 @@ func TestLimitIsShared(t *testing.T) {
 	w.redis.Kill()
 	if n := admitted(a, b); n != 2*burst {
 		t.Errorf("two instances without Redis: %d requests were let in, want %d", n, 2*burst)
+	}
+}
+
+// Who jumps far down ever new lists gets no more of that than the limit has; who scrolls as far is never refused.
+func TestFarOffsets(t *testing.T) {
+	w := newWorld(t)
+	i := w.instance(t)
+	const burst, all = 100, 1200
+	for n := range all {
+		i.hold(time.Now().Add(time.Duration(-n)*time.Minute), 0)
+	}
+	limited := func() {
+		i.Handler = api.New(api.Options{
+			Reader: i.db.Read, Store: i.db, Publisher: nobody{}, Rate: rate.Limit(0.001), Burst: burst,
+			User: func(r *http.Request) (string, time.Time, error) { return r.Header.Get("Authorization"), signedIn, nil },
+		})
+	}
+	limited()
+	for offset := 0; offset < all; offset += 50 {
+		for range 2 { // and looks again
+			i.want("GET", fmt.Sprintf("/v1/conversations?limit=50&offset=%d", offset), "")
+		}
+	}
+	limited()
+	admitted := 0
+	documents, _ := w.reads(func() {
+		for n := range 60 {
+			status, _ := i.call("GET", fmt.Sprintf("/v1/conversations?limit=1&offset=1000&start_date=2020-01-01T00:00:%02dZ", n), "")
+			if status == http.StatusOK {
+				admitted++
+			}
+		}
+	})
+	if want := burst / (1 + 1000/100); admitted != want || documents > int64(want*1001) {
+		t.Errorf("60 jumps: %d were let in, for %d reads, want %d", admitted, documents, want)
+	}
+	limited()
+	if status, body := i.call("GET", "/v1/conversations?limit=1&offset=10000", ""); status != http.StatusOK {
+		t.Errorf("the farthest jump, which costs all that may come at once: got status %d, %s", status, body)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/time/rate"
@@ -178,12 +179,12 @@ func (i *instance) keep(documents *store.Store, rdb *redis.Client) {
 }
 
 // user takes the token for the user: what it costs to verify one is the same with the cache and without.
-func user(r *http.Request) (string, error) {
+func user(r *http.Request) (string, time.Time, error) {
 	uid, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
-		return "", fault.Newf(fault.Unauthenticated, "read token", "there is none")
+		return "", time.Time{}, fault.Newf(fault.Unauthenticated, "read token", "there is none")
 	}
-	return uid, nil
+	return uid, time.Now(), nil
 }
 
 // direct reads what is asked for, each time.
@@ -200,6 +201,10 @@ func (d direct) Conversation(ctx context.Context, uid, cid string) (conversation
 	}
 	segments, err := d.Segments(ctx, uid, cid)
 	return c, segments, err
+}
+
+func (d direct) Anchored(context.Context, string, conversation.Filter, conversation.Window) bool {
+	return false
 }
 
 func (d direct) Photos(ctx context.Context, uid string, c *conversation.Conversation) ([]conversation.Photo, error) {

@@ -57,14 +57,14 @@ func (u *Users) Verify(ctx context.Context, token string) (uid string, signedIn 
 	return verified.Subject, time.Unix(claims.AuthTime, 0), nil
 }
 
-// User says who sends a request, by its bearer token.
-func (u *Users) User(r *http.Request) (uid string, err error) {
+// User says who sends a request, by its bearer token, and when they signed in (see Verify). Whether the token was revoked
+// since is in the user's profile, which is for the caller to look at.
+func (u *Users) User(r *http.Request) (uid string, signedIn time.Time, err error) {
 	token, err := Bearer(r)
 	if err != nil {
-		return "", err
+		return "", time.Time{}, err
 	}
-	uid, _, err = u.Verify(r.Context(), token)
-	return uid, err
+	return u.Verify(r.Context(), token)
 }
 
 // validUID says whether s can be the id of a user and of a document.

@@ -316,9 +316,9 @@ func TestUser(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/conversations?token=ignored", nil)
 			r.Header["Authorization"] = tt.headers
-			uid, err := users.User(r)
-			if uid != tt.uid || (err == nil) != (tt.uid != "") {
-				t.Fatalf("got %q, %v; want %q", uid, err, tt.uid)
+			uid, signedIn, err := users.User(r)
+			if uid != tt.uid || (err == nil) != (tt.uid != "") || signedIn.IsZero() != (tt.uid == "") {
+				t.Fatalf("got %q, signed in at %v, %v; want %q", uid, signedIn, err, tt.uid)
 			}
 			if err != nil && fault.KindOf(err) != tt.kind {
 				t.Errorf("got %v, want %v", err, tt.kind)
@@ -342,7 +342,7 @@ func TestUserOfRequestThatEnded(t *testing.T) {
 	cancel()
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
 	r.Header.Set("Authorization", "Bearer "+i.sign(t, nil))
-	if uid, err := i.users(t).User(r); uid != "" || err == nil {
+	if uid, _, err := i.users(t).User(r); uid != "" || err == nil {
 		t.Errorf("got %q, %v, want nobody and an error", uid, err)
 	}
 }

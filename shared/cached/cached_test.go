@@ -36,6 +36,7 @@ var at = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 type rig struct {
 	t              *testing.T
 	firestore      *firestoretest.Server
+	redis          *redistest.Server
 	writer, reader *Store
 	conversation   conversation.Conversation // as the writer has it
 }
@@ -49,7 +50,7 @@ func newRig(t *testing.T) *rig {
 	t.Cleanup(firestore.Close)
 	t.Setenv("FIRESTORE_EMULATOR_HOST", firestore.Addr())
 	redis := redistest.New(t)
-	return &rig{t: t, firestore: firestore, writer: open(t, redis), reader: open(t, redis)}
+	return &rig{t: t, firestore: firestore, redis: redis, writer: open(t, redis), reader: open(t, redis)}
 }
 
 func open(t *testing.T, redis *redistest.Server) *Store {

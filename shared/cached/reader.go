@@ -38,18 +38,22 @@ type Reader struct {
 // localTTL is for what can't become stale, since its key would be another then.
 const localTTL = time.Minute
 
-// settingsTTL is for what may be stale for as long, in other instances than the one that wrote.
+// finishedTTL is for what no longer changes but by hand.
+const finishedTTL = time.Hour
+
+// settingsTTL is for what may be stale for as long in this process, and for as long again in Redis: profiles are changed
+// from outside too, by whom nothing here is told. A token that was revoked is refused after twice this at the latest.
 const settingsTTL = 10 * time.Second
 
 func newReader(db *store.Store, rdb *redis.Client) *Reader {
 	r := &Reader{
-		tails: cache.New(rdb, cache.Options{Name: "conversation", Version: 1},
+		tails: cache.New(rdb, cache.Options{Name: "conversation", Version: 1, TTL: finishedTTL},
 			func(ctx context.Context, key string) (tail, error) {
 				uid, cid, _ := strings.Cut(key, "/")
 				c, last, err := db.Tail(ctx, uid, cid)
 				return tail{c, last}, err
 			}),
-		closed: cache.New(rdb, cache.Options{Name: "pages", Version: 2, LocalTTL: localTTL},
+		closed: cache.New(rdb, cache.Options{Name: "pages", Version: 2, TTL: finishedTTL, LocalTTL: localTTL},
 			func(ctx context.Context, key string) ([]transcript.Segment, error) {
 				parts := strings.Split(key, "/")
 				pages, err := strconv.Atoi(parts[3])
@@ -61,7 +65,11 @@ func newReader(db *store.Store, rdb *redis.Client) *Reader {
 		photos: cache.New(nil, cache.Options{Name: "photos", LocalTTL: localTTL, LocalBytes: photosHere},
 			func(ctx context.Context, key string) ([]conversation.Photo, error) {
 				parts := strings.Split(key, "/")
-				photos, err := db.Photos(ctx, parts[0], parts[1], maxPhotos)
+				many, err := strconv.Atoi(parts[3])
+				if err != nil {
+					return nil, err
+				}
+				photos, err := db.Photos(ctx, parts[0], parts[1], min(many, maxPhotos))
 				return within(photos, maxPhotoBytes), err
 			}),
 		usage: cache.NewGroup(rdb, cache.Options{Name: "usage", Version: 1, LocalTTL: localTTL},
@@ -72,7 +80,7 @@ func newReader(db *store.Store, rdb *redis.Client) *Reader {
 				}
 				return db.Months(ctx, uid, s[1], s[2])
 			}),
-		profiles: cache.New(rdb, cache.Options{Name: "profile", Version: 1, LocalTTL: settingsTTL}, db.Profile),
+		profiles: cache.New(rdb, cache.Options{Name: "profile", Version: 1, TTL: settingsTTL, LocalTTL: settingsTTL}, db.Profile),
 		webhooks: cache.New(rdb, cache.Options{Name: "webhook", Version: 1},
 			func(ctx context.Context, key string) (account.Webhook, error) {
 				uid, t, _ := strings.Cut(key, "/")
@@ -110,7 +118,7 @@ const unfinishedTTL = time.Minute
 // KeepFor implements [cache.Perishable].
 func (t tail) KeepFor() time.Duration {
 	if t.Conversation.Status.Terminal() {
-		return time.Hour
+		return finishedTTL
 	}
 	return unfinishedTTL
 }
@@ -216,6 +224,24 @@ func (r *Reader) List(ctx context.Context, uid string, f conversation.Filter, w 
 ) ([]conversation.Conversation, error) {
 	l, err := r.ask(ctx, uid, question{f, w})
 	return l.Conversations, err
+}
+
+// Anchored reports whether nothing that the window's offset skips has to be read: the list is at hand, or the one before it
+// is, or there is no offset.
+func (r *Reader) Anchored(ctx context.Context, uid string, f conversation.Filter, w conversation.Window) bool {
+	q := question{f, w}
+	if w.Offset == 0 {
+		return true
+	}
+	if _, ok := r.before(ctx, uid, q); ok {
+		return true
+	}
+	key, err := q.key()
+	if err != nil {
+		return false
+	}
+	_, ok := r.lists.Peek(ctx, uid, key)
+	return ok
 }
 
 // Count is [store.Store.Count].

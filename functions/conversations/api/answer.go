@@ -13,7 +13,9 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 
+	"earshot.dev/shared/account"
 	"earshot.dev/shared/fault"
 	"earshot.dev/shared/logging"
 )
@@ -32,7 +34,8 @@ const maxBody = 64 << 10
 // request is one of a user who is known.
 type request struct {
 	*http.Request
-	uid string
+	uid     string
+	profile account.Profile
 }
 
 // answer is what a request is answered with. The zero value is 200, and null.
@@ -40,6 +43,10 @@ type answer struct {
 	status int // 0: 200
 	body   any
 	header http.Header
+
+	// photos, where there are any, gives the body instead, which is large, and what to call when it was sent. body then is
+	// what tells it from any other.
+	photos func(ctx context.Context) (body any, done func(), err error)
 }
 
 type handle func(ctx context.Context, r request) (answer, error)
@@ -47,15 +54,18 @@ type handle func(ctx context.Context, r request) (answer, error)
 // handler is what stands before each handle: who it is, how often they come, and what is said in the end.
 func (a *API) handler(h handle) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		uid, err := a.User(r)
+		uid, signedIn, err := a.User(r)
+		var profile account.Profile
 		if err == nil {
 			r = r.WithContext(logging.With(r.Context(), slog.String("uid", uid)))
-			err = a.limits.admit(r.Context(), uid)
+			if err = a.limits.admit(r.Context(), uid, 1); err == nil {
+				profile, err = a.know(r.Context(), uid, signedIn)
+			}
 		}
 		var reply answer
 		if err == nil {
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-			reply, err = h(r.Context(), request{r, uid})
+			reply, err = h(r.Context(), request{r, uid, profile})
 		}
 		if err != nil {
 			fail(w, r, err)
@@ -65,7 +75,24 @@ func (a *API) handler(h handle) http.HandlerFunc {
 	}
 }
 
-// write sends an answer. One to a GET has a tag made from its octets, and is not sent to who has it.
+// know is the profile of the user whose token holds, unless it was taken back since they signed in. Whom nobody knows
+// gets no further than on the socket.
+func (a *API) know(ctx context.Context, uid string, signedIn time.Time) (account.Profile, error) {
+	const op = "read profile"
+	profile, err := a.Reader.Profile(ctx, uid)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return profile, fault.Newf(fault.Unauthenticated, op, "unknown user")
+	case err != nil:
+		return profile, fault.Wrap(op, err)
+	case profile.Revoked(signedIn):
+		return profile, fault.Newf(fault.Revoked, op, "the token was revoked: sign in again")
+	}
+	return profile, nil
+}
+
+// write sends an answer. One to a GET has a tag made from its octets, or where it has photos from what names them, and is
+// not sent to who has it.
 func write(w http.ResponseWriter, r *http.Request, reply answer) {
 	header := w.Header()
 	maps.Copy(header, reply.header)
@@ -75,25 +102,41 @@ func write(w http.ResponseWriter, r *http.Request, reply answer) {
 		return
 	}
 	var body bytes.Buffer
-	if err := json.NewEncoder(&body).Encode(reply.body); err != nil {
-		fail(w, r, fault.New(fault.Internal, "encode answer", err))
+	if err := encode(&body, reply.body); err != nil {
+		fail(w, r, err)
 		return
 	}
-	header.Set("Content-Type", "application/json")
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		sum := sha256.Sum256(body.Bytes())
 		tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 		header.Set("ETag", tag)
 		if has(r.Header.Values("If-None-Match"), tag) {
-			header.Del("Content-Type")
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
 	}
+	if reply.photos != nil {
+		whole, done, err := reply.photos(r.Context())
+		if err == nil {
+			defer done()
+			body.Reset()
+			err = encode(&body, whole)
+		}
+		if err != nil {
+			header.Del("ETag")
+			fail(w, r, err)
+			return
+		}
+	}
+	header.Set("Content-Type", "application/json")
 	if reply.status != 0 {
 		w.WriteHeader(reply.status)
 	}
 	_, _ = w.Write(body.Bytes()) // a client that has gone needs no answer
+}
+
+func encode(into *bytes.Buffer, body any) error {
+	return fault.New(fault.Internal, "encode answer", json.NewEncoder(into).Encode(body))
 }
 
 // has reports whether the lists of If-None-Match name the tag (RFC 9110, section 13.1.2).

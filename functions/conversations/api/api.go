@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-redis/redis_rate/v10"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
 	"earshot.dev/shared/account"
@@ -25,6 +26,7 @@ type Reader interface {
 	Conversation(ctx context.Context, uid, cid string) (conversation.Conversation, []transcript.Segment, error)
 	Photos(ctx context.Context, uid string, c *conversation.Conversation) ([]conversation.Photo, error) // the first
 	List(ctx context.Context, uid string, f conversation.Filter, w conversation.Window) ([]conversation.Conversation, error)
+	Anchored(ctx context.Context, uid string, f conversation.Filter, w conversation.Window) bool // the offset costs nothing
 	Count(ctx context.Context, uid string, f conversation.Filter) (int, error)
 	Days(ctx context.Context, uid, first, last string) ([]usage.Period, error)
 	Months(ctx context.Context, uid, first, last string) ([]usage.Period, error)
@@ -54,9 +56,11 @@ type Options struct {
 	Reader    Reader
 	Store     Store
 	Publisher Publisher
-	User      func(r *http.Request) (uid string, err error) // who asks, by the token of the request
-	Rate      rate.Limit                                    // requests a second of one user
-	Burst     int                                           // how many may come at once
+	Rate      rate.Limit // requests a second of one user
+	Burst     int        // how many may come at once
+
+	// User says who asks, by the token of the request, and when they signed in.
+	User func(r *http.Request) (uid string, signedIn time.Time, err error)
 
 	// Shared counts the requests of a user to all instances; nil: there is one instance.
 	Shared *redis_rate.Limiter
@@ -66,12 +70,13 @@ type Options struct {
 type API struct {
 	Options
 	limits *limits
+	photos *semaphore.Weighted // of photoBytes: what the answers hold that are being made
 	mux    *http.ServeMux
 }
 
 // New makes an API.
 func New(o Options) *API {
-	a := &API{Options: o, limits: newLimits(o.Rate, o.Burst, o.Shared), mux: http.NewServeMux()}
+	a := &API{Options: o, limits: newLimits(o.Rate, o.Burst, o.Shared), photos: semaphore.NewWeighted(photoBytes), mux: http.NewServeMux()}
 	for pattern, handle := range a.routes() {
 		a.mux.HandleFunc(pattern, a.handler(handle))
 	}

@@ -184,25 +184,25 @@ func TestLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimits(2, 5, nil)
 		for i := range 5 {
-			if err := l.admit(t.Context(), "anna"); err != nil {
+			if err := l.admit(t.Context(), "anna", 1); err != nil {
 				t.Fatalf("request %d: %v", i, err)
 			}
 		}
-		if err := l.admit(t.Context(), "anna"); !fault.Is(err, fault.Overloaded) {
+		if err := l.admit(t.Context(), "anna", 1); !fault.Is(err, fault.Overloaded) {
 			t.Errorf("the sixth: got %v, want overloaded", err)
 		}
-		if err := l.admit(t.Context(), "ben"); err != nil {
+		if err := l.admit(t.Context(), "ben", 1); err != nil {
 			t.Errorf("somebody else: %v", err)
 		}
 		<-time.After(500 * time.Millisecond)
-		if err := l.admit(t.Context(), "anna"); err != nil {
+		if err := l.admit(t.Context(), "anna", 1); err != nil {
 			t.Errorf("half a second later: %v", err)
 		}
 		for i := range 3 * purgeAt {
 			if i%purgeAt == 0 {
 				<-time.After(time.Minute)
 			}
-			if err := l.admit(t.Context(), fmt.Sprint(i)); err != nil {
+			if err := l.admit(t.Context(), fmt.Sprint(i), 1); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -189,6 +190,35 @@ func TestDelete(t *testing.T) {
 	})
 }
 
+// What a conversation used is told with the totals of the version that is deleted, whatever its session told before; where
+// it can't be told nothing is deleted.
+func TestDeletedUsageIsTold(t *testing.T) {
+	inWeather(t, func(t *testing.T, r *rig) {
+		used := usage.Hours{"2026-11-23T10": {AudioMS: 840_000, SpeechMS: 600_000, Words: 1500}}
+		r.begin("anna", "c1", start, func(c *conversation.Conversation) { c.Usage = used })
+		r.board.err = fault.New(fault.Internal, "publish", errors.New("down"))
+		wantProblem(t, r.call("DELETE", "/v1/conversations/c1", ""), http.StatusServiceUnavailable)
+		version := r.stored("anna", "c1").UpdateTime
+		if version.IsZero() {
+			t.Fatal("it was deleted, and nobody was told what it used")
+		}
+		r.board.err = nil
+		wantStatus(t, r.call("DELETE", "/v1/conversations/c1", ""), http.StatusNoContent)
+		if len(r.board.events) == 0 {
+			t.Fatal("nobody was told what it used")
+		}
+		for _, e := range r.board.events {
+			told, err := event.Decode[event.Usage](e)
+			if e.Type != event.UsageRecorded || err != nil || told.UID != "anna" || told.ConversationID != "c1" || !reflect.DeepEqual(told.Hours, used) {
+				t.Errorf("told %s %+v (%v), want %v", e.Type, told, err, used)
+			}
+			if want := fmt.Sprintf("c1:usage:%d", version.UnixMicro()); e.ID != want {
+				t.Errorf("told as %s, want %s", e.ID, want)
+			}
+		}
+	})
+}
+
 // Whoever never gets a turn is told to come again.
 func TestContested(t *testing.T) {
 	r := newRig(t)
@@ -211,6 +241,16 @@ func TestWebhooks(t *testing.T) {
 	if got := get(); got != (account.Webhook{}) {
 		t.Errorf("got %+v, want none", got)
 	}
+	wantNoAddress := func() {
+		t.Helper()
+		before := get()
+		wantProblem(t, r.call("POST", target+"/enable", ""), http.StatusBadRequest)
+		if got := get(); got.Enabled || got != before {
+			t.Errorf("enabled without an address: got %+v, want %+v", got, before)
+		}
+		wantStatus(t, r.call("POST", target+"/disable", ""), http.StatusOK)
+	}
+	wantNoAddress()
 	wantStatus(t, r.call("POST", target, `{"url":"https://example.com/a?b=c"}`), http.StatusOK)
 	first := get()
 	if first.URL != "https://example.com/a?b=c" || !first.Enabled || !strings.HasPrefix(first.Secret, "whsec_") {
@@ -234,6 +274,7 @@ func TestWebhooks(t *testing.T) {
 		if got := get(); got.Enabled || got.URL != "" || got.Secret != first.Secret {
 			t.Errorf("%q: got %+v", none, got)
 		}
+		wantNoAddress()
 	}
 	for body, want := range map[string]int{
 		`{"url":"ftp://example.com"}`: http.StatusBadRequest, `{"url":"example.com"}`: http.StatusBadRequest,

@@ -25,21 +25,7 @@ func (a *API) conversation(ctx context.Context, r request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	wire, err := a.whole(ctx, r.uid, cid)
-	return answer{body: wire}, err
-}
-
-func (a *API) whole(ctx context.Context, uid, cid string) (conversation.Wire, error) {
-	c, segments, err := a.Reader.Conversation(ctx, uid, cid)
-	if err != nil {
-		return conversation.Wire{}, err
-	}
-	photos, err := a.Reader.Photos(ctx, uid, &c)
-	wire := c.Wire(segments)
-	for _, p := range photos {
-		wire.Photos = append(wire.Photos, p.Wire())
-	}
-	return wire, err
+	return a.whole(ctx, r.uid, cid, bare)
 }
 
 // finalization is GET /v1/conversations/{id}/finalization.
@@ -109,8 +95,7 @@ func (a *API) endAs(ctx context.Context, r request, cid string, ended *bool) (an
 	if err != nil {
 		return answer{}, err
 	}
-	wire, err := a.whole(ctx, r.uid, cid)
-	return answer{body: finalized{wire, []struct{}{}}}, err
+	return a.whole(ctx, r.uid, cid, func(wire conversation.Wire) any { return finalized{wire, []struct{}{}} })
 }
 
 // reprocess is POST /v1/conversations/{id}/reprocess. One that is on its way as it is goes on.
@@ -132,8 +117,7 @@ func (a *API) reprocess(ctx context.Context, r request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	wire, err := a.whole(ctx, r.uid, cid)
-	return answer{body: wire}, err
+	return a.whole(ctx, r.uid, cid, bare)
 }
 
 // rename is PATCH /v1/conversations/{id}/title?title=.
@@ -156,7 +140,8 @@ func (a *API) rename(ctx context.Context, r request) (answer, error) {
 	return ok(err)
 }
 
-// remove is DELETE /v1/conversations/{id}.
+// remove is DELETE /v1/conversations/{id}. What the conversation used is told before it is gone: nobody could tell it
+// after, and it counts against the plan all the same.
 func (a *API) remove(ctx context.Context, r request) (answer, error) {
 	cid, err := r.id()
 	if err != nil {
@@ -172,11 +157,33 @@ func (a *API) remove(ctx context.Context, r request) (answer, error) {
 		if err != nil {
 			return answer{}, err
 		}
+		if err := a.tellUsage(ctx, r.uid, &c); err != nil {
+			return answer{}, err
+		}
 		if refused = a.Store.Delete(ctx, r.uid, &c); refused == nil || !uncertain(refused) {
 			break
 		}
 	}
 	return answer{status: http.StatusNoContent}, contested(refused)
+}
+
+// tellUsage tells all that a conversation has used, of which what its session told last may be a while ago.
+func (a *API) tellUsage(ctx context.Context, uid string, c *conversation.Conversation) error {
+	const op = "tell usage"
+	if len(c.Usage) == 0 {
+		return nil
+	}
+	e, err := event.OfUsage(uid, c, c.Usage, now())
+	if err != nil {
+		return fault.New(fault.Internal, op, err)
+	}
+	e.Traceparent = c.Session.Traceparent
+	ctx, cancel := context.WithTimeout(ctx, announceLimit)
+	defer cancel()
+	if err := a.Publisher.Publish(ctx, e); err != nil {
+		return fault.New(fault.Unavailable, op, err)
+	}
+	return nil
 }
 
 // uncertain reports whether a write that failed with err may have taken effect, or may yet be made on top of what

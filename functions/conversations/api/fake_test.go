@@ -39,6 +39,8 @@ type memory struct {
 	profiles map[string]account.Profile
 	days     []usage.Period
 	segments []transcript.Segment
+	looked   int    // how often photos were asked for
+	onPhotos func() // called where they are
 	asked    []conversation.Window
 	filters  []conversation.Filter
 	// onWrite stands in for a commit or a deletion; it may call apply, which makes it.
@@ -115,7 +117,17 @@ func (m *memory) periods(first, last string) ([]usage.Period, error) {
 	return found, m.down
 }
 
+func (r reader) Anchored(context.Context, string, conversation.Filter, conversation.Window) bool {
+	return false
+}
+
 func (r reader) Photos(_ context.Context, _ string, c *conversation.Conversation) ([]conversation.Photo, error) {
+	r.mu.Lock()
+	r.looked++
+	r.mu.Unlock()
+	if r.onPhotos != nil {
+		r.onPhotos()
+	}
 	return r.photos[:c.Photos], r.down
 }
 
@@ -184,15 +196,17 @@ func (w writer) ChangeWebhook(_ context.Context, uid string, t account.WebhookTy
 	return w.down
 }
 
-// board keeps the ids of what was published.
+// board keeps what was published, and its ids.
 type board struct {
-	ids []string
-	err error
+	ids    []string
+	events []event.Event
+	err    error
 }
 
 func (b *board) Publish(_ context.Context, e event.Event) error {
 	if b.err == nil {
 		b.ids = append(b.ids, e.ID)
+		b.events = append(b.events, e)
 	}
 	return b.err
 }
@@ -211,18 +225,18 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	m := &memory{
 		clock: time.Unix(1, 0), all: map[string]conversation.Conversation{}, devices: map[string]conversation.Device{},
-		hooks: map[string]account.Webhook{}, profiles: map[string]account.Profile{},
+		hooks: map[string]account.Webhook{}, profiles: map[string]account.Profile{"anna": {}, "ben": {}},
 		segments: []transcript.Segment{{ID: "s1", Text: "Hello there.", End: 1500 * time.Millisecond}},
 	}
 	r := &rig{t: t, store: m, board: &board{}, log: &bytes.Buffer{}, described: descriptionOf(t)}
 	r.API = New(Options{
 		Reader: reader{m}, Store: writer{m}, Publisher: r.board, Rate: rate.Inf, Burst: 1,
-		User: func(r *http.Request) (string, error) {
+		User: func(r *http.Request) (string, time.Time, error) {
 			uid, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 			if !ok {
-				return "", fault.Newf(fault.Unauthenticated, "read token", "want a token")
+				return "", time.Time{}, fault.Newf(fault.Unauthenticated, "read token", "want a token")
 			}
-			return uid, nil
+			return uid, start, nil
 		},
 	})
 	return r

@@ -39,16 +39,18 @@ const (
 	avoidFor    = 5 * time.Second
 )
 
-// admit counts a request of a user. fault.Overloaded: it is one too many.
-func (l *limits) admit(ctx context.Context, uid string) error {
-	if !l.here(uid) || !l.everywhere(ctx, uid) {
+// admit counts a request of a user as so many, but never as more than may come at once. fault.Overloaded: it is one too
+// many.
+func (l *limits) admit(ctx context.Context, uid string, cost int) error {
+	cost = min(cost, l.burst)
+	if !l.here(uid, cost) || !l.everywhere(ctx, uid, cost) {
 		return fault.Newf(fault.Overloaded, "admit request", "too many requests: over %v a second", float64(l.rate))
 	}
 	return nil
 }
 
 // everywhere counts a request together with the other instances. Where that can't be done it is let in.
-func (l *limits) everywhere(ctx context.Context, uid string) bool {
+func (l *limits) everywhere(ctx context.Context, uid string, cost int) bool {
 	now := time.Now()
 	if l.shared == nil || l.rate == rate.Inf || now.UnixNano() < l.avoid.Load() {
 		return true
@@ -56,7 +58,7 @@ func (l *limits) everywhere(ctx context.Context, uid string) bool {
 	within, cancel := context.WithTimeout(ctx, sharedLimit)
 	defer cancel()
 	each := time.Duration(float64(time.Second) / float64(l.rate))
-	result, err := l.shared.Allow(within, "requests:"+uid, redis_rate.Limit{Rate: 1, Period: each, Burst: l.burst})
+	result, err := l.shared.AllowN(within, "requests:"+uid, redis_rate.Limit{Rate: 1, Period: each, Burst: l.burst}, cost)
 	if err != nil {
 		if ctx.Err() == nil {
 			l.avoid.Store(now.Add(avoidFor).UnixNano())
@@ -68,7 +70,7 @@ func (l *limits) everywhere(ctx context.Context, uid string) bool {
 }
 
 // here counts a request in this instance.
-func (l *limits) here(uid string) bool {
+func (l *limits) here(uid string, cost int) bool {
 	l.mu.Lock()
 	user := l.users[uid]
 	if user == nil {
@@ -77,7 +79,7 @@ func (l *limits) here(uid string) bool {
 		l.users[uid] = user
 	}
 	l.mu.Unlock()
-	return user.Allow()
+	return user.AllowN(time.Now(), cost)
 }
 
 // forget drops users of whom nothing is to be remembered, from time to time.

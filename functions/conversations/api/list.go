@@ -37,6 +37,9 @@ func (a *API) list(ctx context.Context, r request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if err := a.chargeOffset(ctx, r.uid, f, w); err != nil {
+		return answer{}, err
+	}
 	list, err := a.Reader.List(ctx, r.uid, f, w)
 	if err != nil {
 		return answer{}, err
@@ -46,6 +49,19 @@ func (a *API) list(ctx context.Context, r request) (answer, error) {
 		wire[i] = list[i].Wire(nil)
 	}
 	return answer{body: wire, header: next(r.URL, list, w)}, nil
+}
+
+// readsPerRequest is how many conversations that are skipped count as one request more.
+const readsPerRequest = 100
+
+// chargeOffset counts what an offset skips, which Firestore reads and bills. Who scrolls skips nothing: the page before is
+// at hand. So it is for who jumps, and no more of that is had than burst and rate allow.
+func (a *API) chargeOffset(ctx context.Context, uid string, f conversation.Filter, w conversation.Window) error {
+	more := min(w.Offset/readsPerRequest, a.Burst-1) // the request itself was counted
+	if more <= 0 || a.Reader.Anchored(ctx, uid, f, w) {
+		return nil
+	}
+	return a.limits.admit(ctx, uid, more)
 }
 
 // count is GET /v1/conversations/count.

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"earshot.dev/shared/account"
-	"earshot.dev/shared/fault"
 	"earshot.dev/shared/usage"
 )
 
@@ -70,10 +69,6 @@ func (a *API) usage(ctx context.Context, r request) (answer, error) {
 
 // subscription is GET /v1/users/me/subscription: the plan, what it has a month, and what of it was used.
 func (a *API) subscription(ctx context.Context, r request) (answer, error) {
-	profile, err := a.Reader.Profile(ctx, r.uid)
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return answer{}, err
-	}
 	at := now()
 	month := usage.Month(at)
 	periods, err := a.Reader.Months(ctx, r.uid, month, month)
@@ -84,7 +79,7 @@ func (a *API) subscription(ctx context.Context, r request) (answer, error) {
 	for _, p := range periods {
 		used = used.Add(p.Totals)
 	}
-	plan := account.PlanOf(profile)
+	plan := account.PlanOf(r.profile)
 	return answer{body: subscription{
 		Plan: plan.Name, Limits: limited{transcriptionSeconds(plan)}, Used: newTotals(used),
 		PeriodEnd: time.Date(at.Year(), at.Month()+1, 1, 0, 0, 0, 0, time.UTC),

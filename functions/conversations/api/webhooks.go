@@ -87,14 +87,23 @@ func (a *API) setWebhook(ctx context.Context, r request) (answer, error) {
 	}))
 }
 
-// switchWebhook is POST /v1/users/developer/webhook/{type}/enable or disable.
+// switchWebhook is POST /v1/users/developer/webhook/{type}/enable or disable. One without an address can't be enabled: it
+// would be told of nothing.
 func (a *API) switchWebhook(enabled bool) handle {
 	return func(ctx context.Context, r request) (answer, error) {
 		t, err := r.webhookType()
 		if err != nil {
 			return answer{}, err
 		}
-		return ok(a.Store.ChangeWebhook(ctx, r.uid, t, func(hook *account.Webhook) { hook.Enabled = enabled }))
+		var missing bool
+		err = a.Store.ChangeWebhook(ctx, r.uid, t, func(hook *account.Webhook) {
+			missing = enabled && hook.URL == ""
+			hook.Enabled = enabled && !missing
+		})
+		if err == nil && missing {
+			err = fault.Newf(fault.Invalid, "enable webhook", "the webhook has no url: set one, which enables it")
+		}
+		return ok(err)
 	}
 }
 

@@ -1,0 +1,53 @@
+package api
+
+import (
+	"context"
+
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/fault"
+)
+
+// An answer with photos takes up to 20 MiB while they are read, and as much while they are encoded: each is a document of
+// 1 MiB at most, and 4 MiB of them are shown. So a process makes few of these at once (infra/conversations.tf gives it 512
+// MiB), and others wait.
+const (
+	photoBytes  = 160 << 20 // of all answers with photos together
+	bytesAPhoto = 2 << 20   // as it is received, and as it is decoded
+	maxPhotos   = 20        // that are shown
+)
+
+func bare(wire conversation.Wire) any { return wire }
+
+// whole is the answer with all of a conversation in it, which wrap puts into what the client wants.
+func (a *API) whole(ctx context.Context, uid, cid string, wrap func(conversation.Wire) any) (answer, error) {
+	c, segments, err := a.Reader.Conversation(ctx, uid, cid)
+	if err != nil {
+		return answer{}, err
+	}
+	wire := c.Wire(segments)
+	if c.Photos == 0 {
+		return answer{body: wrap(wire)}, nil
+	}
+	// Photos never change: the conversation and their number name them.
+	reply := answer{body: struct {
+		Body   any
+		Photos int
+	}{wrap(wire), c.Photos}}
+	reply.photos = func(ctx context.Context) (any, func(), error) {
+		weight := int64(min(c.Photos, maxPhotos)) * bytesAPhoto
+		if err := a.photos.Acquire(ctx, weight); err != nil {
+			return nil, nil, fault.New(fault.Busy, "wait for room for photos", err)
+		}
+		done := func() { a.photos.Release(weight) }
+		photos, err := a.Reader.Photos(ctx, uid, &c)
+		if err != nil {
+			done()
+			return nil, nil, err
+		}
+		for _, p := range photos {
+			wire.Photos = append(wire.Photos, p.Wire())
+		}
+		return wrap(wire), done, nil
+	}
+	return reply, nil
+}

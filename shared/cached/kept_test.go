@@ -1,0 +1,93 @@
+package cached
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"earshot.dev/shared/account"
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/transcript"
+)
+
+// A title that the person gave while the conversation was live is in the list at once, and the words that come after it
+// cost who looks at the list nothing.
+func TestListIsKeptAfterRename(t *testing.T) {
+	r := newRig(t)
+	list := func() []conversation.Conversation {
+		t.Helper()
+		all, err := r.reader.Read.List(t.Context(), uid, conversation.Filter{}, conversation.Window{Limit: 10})
+		if err != nil || len(all) != 1 {
+			t.Fatalf("got %d conversations (%v), want one", len(all), err)
+		}
+		return all
+	}
+	r.must(r.attach("s1", at))
+	r.must(r.say("anna", 3))
+	list()
+	renamed, err := r.reader.Conversation(t.Context(), uid, cid) // by another instance than where the session is
+	r.must(err)
+	renamed.Rename("Mine")
+	r.must(r.reader.Commit(t.Context(), uid, &renamed))
+	if c := list()[0]; c.Structured == nil || c.Structured.Title != "Mine" {
+		t.Errorf("after the rename: got %+v, want the title", c.Structured)
+	}
+	r.conversation = renamed // as the session has it once its next commit was refused
+	loads := r.reader.Read.lists.Stats().Loads
+	for n := range 10 {
+		r.must(r.say("anna", 4+n))
+		list()
+	}
+	if got := r.reader.Read.lists.Stats().Loads - loads; got != 0 {
+		t.Errorf("10 commits of words after a rename: the list was loaded %d times, want none", got)
+	}
+}
+
+func (r *rig) must(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// What is finished is kept for an hour, what is not for a minute, and what is changed from outside for 10 s; each less up
+// to a tenth.
+func TestKeptFor(t *testing.T) {
+	r := newRig(t)
+	rdb := goredis.NewClient(&goredis.Options{Addr: r.redis.Addr()})
+	t.Cleanup(func() { r.must(rdb.Close()) })
+	kept := func(kind string, want time.Duration) {
+		t.Helper()
+		keys, err := rdb.Keys(t.Context(), "cache:"+kind+":*").Result()
+		if err != nil || len(keys) != 1 {
+			t.Fatalf("%s: got the keys %s (%v), want one", kind, strings.Join(keys, ", "), err)
+		}
+		const slow = time.Minute // may have passed since, on a busy machine; of 10 s none is left then
+		got, err := rdb.PTTL(t.Context(), keys[0]).Result()
+		if err != nil || got > want || got < want*9/10-min(slow, want/2) {
+			t.Errorf("%s is kept for %s (%v), want %s", kind, got, err, want)
+		}
+	}
+	r.must(r.attach("s1", at))
+	r.must(r.say("anna", transcript.PageSize+1))
+	read := func() {
+		t.Helper()
+		_, _, err := r.reader.Read.Conversation(t.Context(), uid, cid)
+		r.must(err)
+	}
+	read()
+	kept("conversation", unfinishedTTL)
+	kept("pages", time.Hour)
+	r.conversation.End(at, conversation.EndSilence, "conversation.ended.v1")
+	r.conversation.TakeClaim("t", at, time.Minute)
+	r.conversation.Complete(conversation.Structured{Title: "T"}, false, at, "")
+	r.must(r.commit())
+	read()
+	kept("conversation", time.Hour)
+	r.must(r.writer.PutProfile(t.Context(), uid, account.Profile{}))
+	_, err := r.reader.Read.Profile(t.Context(), uid)
+	r.must(err)
+	kept("profile", settingsTTL)
+}
