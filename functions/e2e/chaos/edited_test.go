@@ -16,13 +16,6 @@ import (
 	"earshot.dev/shared/usage"
 )
 
-const (
-	// deletionTellsUsage: what a conversation had used that wasn't told yet is told when the person deletes it.
-	deletionTellsUsage = false
-	// bodiesAreConstant: a webhook that is sent again has the body that it had.
-	bodiesAreConstant = true
-)
-
 // edits reports whether the user is one who edits.
 func (s *system) edits(uid string) bool {
 	return slices.ContainsFunc(s.editors, func(e *editor) bool { return e.uid == uid })
@@ -118,7 +111,7 @@ func (s *system) checkUsageEdited(t *testing.T, e *editor, all []conversation.Co
 	}
 	// A session whose conversation is deleted while it stores words can't know whether they were, and stores them again.
 	said, most := int64(e.words), int64(e.words)+int64(8*len(e.unwanted))
-	if words := counted['m'].Words; words > most || deletionTellsUsage && words < said {
+	if words := counted['m'].Words; words > most || words < said {
 		t.Errorf("%s: %d words are counted, and %d were said", e.uid, words, said)
 	}
 }
@@ -144,7 +137,7 @@ func (s *system) checkWebhooksEdited(t *testing.T, want map[string]bool) {
 			t.Errorf("webhook %s: the signature doesn't hold: %v", r.ID, r.Invalid)
 		}
 		body, again := bodies[r.ID]
-		if again && bodiesAreConstant && !bytes.Equal(body, r.Body) && !renamed(r.Query.Get("uid"), r.ID) {
+		if again && !bytes.Equal(body, r.Body) && !renamed(r.Query.Get("uid"), r.ID) {
 			t.Errorf("webhook %s came with two bodies:\n%s\n%s", r.ID, body, r.Body)
 		}
 		bodies[r.ID] = r.Body
