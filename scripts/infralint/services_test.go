@@ -13,6 +13,9 @@ const serviceType = "google_cloud_run_v2_service"
 // https://cloud.google.com/run/docs/container-contract#services-env-vars
 var given = []string{"PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION"}
 
+// runtime are variables that Go itself reads. https://pkg.go.dev/runtime#hdr-Environment_Variables
+var runtime = []string{"GOMEMLIMIT"}
+
 // Each function has a service, in a file of its name, that runs as an account of its own.
 func checkServices(s system) []string {
 	got, accounts := map[string]bool{}, map[string]bool{}
@@ -51,7 +54,7 @@ func checkEnvironment(s system) []string {
 		set := map[string]bool{}
 		for _, variable := range b.all("template", "containers", "env") {
 			name := variable.value("name")
-			known := slices.ContainsFunc(settings, func(s setting) bool { return s.name == name })
+			known := slices.Contains(runtime, name) || slices.ContainsFunc(settings, func(s setting) bool { return s.name == name })
 			if !known || set[name] || slices.Contains(given, name) {
 				found = append(found, fmt.Sprintf("%s: sets %s, which it doesn't read, or sets twice, or may not set", b, name))
 			}

@@ -35,6 +35,7 @@ type stream struct {
 	live    liveness
 	gone    error // why the server has been given up
 	pinging bool  // a ping is under way
+	missed  bool  // the last one had no answer
 }
 
 func newStream(conn *websocket.Conn, rate int, silence time.Duration) *stream {
@@ -224,11 +225,10 @@ func (s *stream) ping() {
 	defer late.Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*s.live.limit) // giveUp comes before
 	defer cancel()
-	// Without a connection there is nothing to ask, and Recv tells.
-	_ = s.conn.Ping(ctx)
+	err := s.conn.Ping(ctx) // which gives up by itself where it can't even be sent
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pinging = false
+	s.pinging, s.missed = false, err != nil
 }
 
 // giveUp ends the connection because there is no answer to a ping.
@@ -284,7 +284,7 @@ func (s *stream) watch() {
 // unanswered is why there is no answer to the audio: a ping has none either, or there is somebody who doesn't say any.
 func (s *stream) unanswered() error {
 	failure := stt.Unanswered(s.live.answered)
-	if s.pinging {
+	if s.pinging || s.missed {
 		failure = stt.HalfOpen
 	}
 	return stt.Fail(Name, failure, fmt.Errorf("nothing heard for %v", s.live.limit))
