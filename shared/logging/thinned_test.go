@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +17,7 @@ import (
 // or worse is written; how many are missing is said; and the next second begins anew.
 func TestFloodIsThinned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
+		var out locked
 		ctx := NewContext(t.Context(), New(&out, Config{Burst: 10, Keep: 20}, "test"))
 		for range 110 {
 			From(With(ctx, slog.String("uid", "u1"))).InfoContext(ctx, "frequent")
@@ -38,6 +39,24 @@ func TestFloodIsThinned(t *testing.T) {
 		want["frequent"]++
 		wantLines(t, out.String(), want)
 	})
+}
+
+// locked is read while a timer may write to it.
+type locked struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *locked) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *locked) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
 }
 
 func wantLines(t *testing.T, out string, want map[string]int) {
