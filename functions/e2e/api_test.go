@@ -127,6 +127,12 @@ func TestApp(t *testing.T) {
 			t.Errorf("the app doesn't see its own title: %+v", list)
 		}
 	}
+	if _, status := ask[any](openApp(t, s, "nobody"), "GET", one); status != http.StatusUnauthorized {
+		t.Errorf("nobody that is known: status %d, want 401", status)
+	}
+	if err := s.AddUser(t.Context(), "somebody"); err != nil {
+		t.Fatal(err)
+	}
 	if _, status := ask[any](openApp(t, s, "somebody"), "GET", one); status != http.StatusNotFound {
 		t.Errorf("somebody else: status %d, want 404", status)
 	}
