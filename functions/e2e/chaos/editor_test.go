@@ -134,9 +134,7 @@ func (e *editor) remove(ctx context.Context, c conversation.Wire) {
 		if u.completed { // else it may be deleted by itself, as one of silence, before the image comes
 			photo := conversation.Photo{ID: "uncounted", Data: []byte{1}}
 			ref := e.conversation(c.ID).Collection("photos").Doc(photo.ID)
-			if _, err := ref.Set(context.WithoutCancel(ctx), photo); err != nil {
-				panic(err) // nothing is broken between the test and its Firestore
-			}
+			_, _ = ref.Set(context.WithoutCancel(ctx), photo) // faults are for everybody: then there is none, or there is
 		}
 	}
 	status := e.ask(ctx, "delete", http.MethodDelete, "/"+c.ID, nil)
