@@ -25,33 +25,20 @@ func (s *Sender) delivery(ctx context.Context, uid, id string) (account.Delivery
 // title. A claim whose answer is lost is read back. fault.Busy: another has it. What is Done needs no attempt.
 func (s *Sender) claim(ctx context.Context, uid string, d account.Delivery, title string) (account.Delivery, error) {
 	token := rand.Text()
-	var refused error
-	for range writeTries {
+	return s.change(ctx, uid, d, func(d *account.Delivery) (bool, error) {
 		now := time.Now()
 		switch {
 		case d.Done, d.ClaimedBy == token:
-			return d, nil
+			return false, nil
 		case now.Before(d.ClaimedUntil):
-			return d, fault.Newf(fault.Busy, "claim", "another attempts the delivery")
+			return false, fault.Newf(fault.Busy, "claim", "another attempts the delivery")
 		}
-		next := d
-		next.ClaimedBy, next.ClaimedUntil = token, now.Add(s.ClaimTTL)
-		next.UpdatedAt, next.ExpiresAt = now, now.Add(keepRecords)
+		d.ClaimedBy, d.ClaimedUntil = token, now.Add(s.ClaimTTL)
 		if d.UpdateTime.IsZero() {
-			next.Title = title
+			d.Title = title
 		}
-		if refused = s.Store.PutDelivery(ctx, uid, &next); refused == nil {
-			return next, nil
-		}
-		if !uncertain(refused) {
-			return d, refused
-		}
-		var err error
-		if d, err = s.delivery(ctx, uid, d.ID); err != nil {
-			return d, err
-		}
-	}
-	return d, refused
+		return true, nil
+	})
 }
 
 // record stores what became of an attempt and gives the claim back, whatever becomes of ctx meanwhile. What others have
@@ -61,14 +48,26 @@ func (s *Sender) record(ctx context.Context, uid string, d account.Delivery, not
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	token := d.ClaimedBy
+	return s.change(ctx, uid, d, func(d *account.Delivery) (bool, error) {
+		done, theirs := d.Done, d.ClaimedBy != token
+		note(d)
+		d.ClaimedBy, d.ClaimedUntil = "", time.Time{}
+		return !done && (!theirs || d.Done), nil
+	})
+}
+
+// change stores what edit makes of a delivery, and gives what is stored then. An edit that changes nothing is not
+// stored. Where the write is refused or its answer lost, it reads what there is, and edit decides anew.
+func (s *Sender) change(
+	ctx context.Context, uid string, d account.Delivery, edit func(*account.Delivery) (changed bool, err error),
+) (account.Delivery, error) {
 	var refused error
 	for range writeTries {
 		next := d
-		note(&next)
-		if d.Done || d.ClaimedBy != token && !next.Done {
-			return d, nil
+		changed, err := edit(&next)
+		if err != nil || !changed {
+			return d, err
 		}
-		next.ClaimedBy, next.ClaimedUntil = "", time.Time{}
 		next.UpdatedAt = time.Now()
 		next.ExpiresAt = next.UpdatedAt.Add(keepRecords)
 		if refused = s.Store.PutDelivery(ctx, uid, &next); refused == nil {
@@ -77,7 +76,6 @@ func (s *Sender) record(ctx context.Context, uid string, d account.Delivery, not
 		if !uncertain(refused) {
 			return d, refused
 		}
-		var err error
 		if d, err = s.delivery(ctx, uid, d.ID); err != nil {
 			return d, err
 		}
