@@ -157,21 +157,17 @@ func (s *Store) Acknowledge(ctx context.Context, uid string, silence conversatio
 		if err := wrap(op, err); !fault.Is(err, fault.Conflict) {
 			return time.Time{}, err
 		}
-		snapshot, err := ref.Get(ctx)
+		d, version, err := readVersion[conversation.Device](ctx, ref)
 		if err != nil {
-			return time.Time{}, wrap(op, err)
-		}
-		var d conversation.Device
-		if err := snapshot.DataTo(&d); err != nil {
-			return time.Time{}, fault.New(fault.Internal, op, err)
+			return time.Time{}, fault.Wrap(op, err)
 		}
 		switch {
 		case d.SessionID != silence.SessionID:
 			return time.Time{}, fault.New(fault.Conflict, op, conversation.ErrSuperseded)
 		case d.AckedSequence >= a.Sequence:
-			return snapshot.UpdateTime, nil
+			return version, nil
 		}
-		silence.DeviceTime = snapshot.UpdateTime
+		silence.DeviceTime = version
 	}
 	return time.Time{}, fault.Newf(fault.Unavailable, op, "the device is written to all the time")
 }
@@ -191,20 +187,16 @@ func (s *Store) handOn(
 		return nil
 	}
 	ref := s.device(uid, c.Device)
-	snapshot, err := ref.Get(ctx)
-	if fault.Is(wrap("", err), fault.NotFound) {
+	d, version, err := readVersion[conversation.Device](ctx, ref)
+	if fault.Is(err, fault.NotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	var d conversation.Device
-	if err := snapshot.DataTo(&d); err != nil {
-		return fault.New(fault.Internal, "decode device", err)
-	}
 	known := conversation.Acked{Sequence: d.AckedSequence, At: d.AckedAt, Beyond: d.AckedBeyond}
 	if d.ConversationID == c.ID {
-		batch.Update(ref, acknowledged(known.Latest(c.Acked)), firestore.LastUpdateTime(snapshot.UpdateTime))
+		batch.Update(ref, acknowledged(known.Latest(c.Acked)), firestore.LastUpdateTime(version))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"cloud.google.com/go/firestore"
 
@@ -46,17 +47,9 @@ func (s *Store) webhook(uid string, t account.WebhookType) *firestore.DocumentRe
 
 // Delivery reads what became of a delivery. NotFound: it was never attempted.
 func (s *Store) Delivery(ctx context.Context, uid, id string) (account.Delivery, error) {
-	const op = "read delivery"
-	var d account.Delivery
-	snapshot, err := s.delivery(uid, id).Get(ctx)
-	if err != nil {
-		return d, wrap(op, err)
-	}
-	if err := snapshot.DataTo(&d); err != nil {
-		return d, fault.New(fault.Internal, op, err)
-	}
-	d.UpdateTime = snapshot.UpdateTime
-	return d, nil
+	d, version, err := readVersion[account.Delivery](ctx, s.delivery(uid, id))
+	d.UpdateTime = version
+	return d, err
 }
 
 // PutDelivery stores what becomes of a delivery, if the stored one is still the version that d was read from, and makes d
@@ -92,13 +85,18 @@ func (s *Store) delivery(uid, id string) *firestore.DocumentRef {
 }
 
 func read[T any](ctx context.Context, ref *firestore.DocumentRef) (T, error) {
-	var v T
+	v, _, err := readVersion[T](ctx, ref)
+	return v, err
+}
+
+// readVersion gives as well when the document was last written, for a write that demands this version.
+func readVersion[T any](ctx context.Context, ref *firestore.DocumentRef) (v T, version time.Time, err error) {
 	snapshot, err := ref.Get(ctx)
 	if err != nil {
-		return v, wrap("read "+ref.Parent.ID, err)
+		return v, time.Time{}, wrap("read "+ref.Parent.ID, err)
 	}
 	if err := snapshot.DataTo(&v); err != nil {
-		return v, fault.New(fault.Internal, "decode "+ref.Parent.ID, err)
+		return v, time.Time{}, fault.New(fault.Internal, "decode "+ref.Parent.ID, err)
 	}
-	return v, nil
+	return v, snapshot.UpdateTime, nil
 }
