@@ -2,6 +2,7 @@ package session
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"earshot.dev/functions/listen/stt"
@@ -78,6 +79,43 @@ func TestCutAtTheBeginningOfAWord(t *testing.T) {
 		if got := in.settle().samples; got > tt.most*packet || got < (tt.most-20)*packet {
 			t.Errorf("%s: %d packets are known, want up to %d", tt.name, got/packet, tt.most)
 		}
+	}
+}
+
+// Audio that stops there, while speech is still taken to go on, and comes on later: the word is heard in one piece.
+func TestStallAtTheBeginningOfAWord(t *testing.T) {
+	for _, numbered := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			in := newIntake(t.Context(), &babbler{}, newEar(), time.Now(), numbered)
+			say := func(n int, packet string) {
+				for range n {
+					pass(20 * time.Millisecond)
+					if _, _, err := in.packet(t.Context(), []byte(packet), time.Now()); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			say(60, "packet")
+			say(25, "silence")
+			begin := in.received
+			say(1, "packet")
+			if in.gate.Quiet() == 0 {
+				t.Fatal("it is known for speech")
+			}
+			pass(lull + time.Millisecond)
+			if in.speaking() {
+				t.Fatal("speech goes on though no audio has come for a lull")
+			}
+			sent := in.sent
+			if sent > begin {
+				t.Errorf("numbered %t: %d samples of the word were sent before the rest came", numbered, sent-begin)
+			}
+			say(10, "packet")
+			if m := in.timeline.marks[len(in.timeline.marks)-1]; m.position > duration(begin) {
+				t.Errorf("numbered %t: what was sent next begins at %v, the word at %v", numbered, m.position, duration(begin))
+			}
+			_ = in.close(t.Context(), false) // the ear takes anything
+		})
 	}
 }
 

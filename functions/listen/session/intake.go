@@ -22,13 +22,9 @@ const batch = sampleRate / 10
 // sending when nobody speaks, and the last words must not wait for the next ones.
 const lull = time.Second
 
-// stall is how much longer it takes where the audio stopped in a word, which is quiet for inWord at most, and is
-// numbered: then it is the network that has stopped, and what it holds comes late, or again. A client has noticed by then
-// that it gets no pings, and connects anew.
-const (
-	stall  = 4 * pingEvery
-	inWord = 300 * time.Millisecond
-)
+// stall is how much longer it takes where the audio stopped in a word and is numbered: then it is the network that has
+// stopped, and what it holds comes late, or again. A client has noticed by then that it gets no pings, and connects anew.
+const stall = 4 * pingEvery
 
 // suspect is the end of what was heard before a cut: a word that reaches into it may be half of one. The client sends
 // the audio again, and the word is recognised when it is whole.
@@ -100,11 +96,11 @@ func newIntake(ctx context.Context, decoder Decoder, stream stt.Stream, origin t
 		defer in.mu.Unlock()
 		switch {
 		case in.closed || !in.gate.Speaking():
-		case keeps && !in.stalled && in.gate.Quiet() < inWord:
+		case keeps && !in.stalled && in.gate.InWord():
 			in.stalled = true
 			in.silence.Reset(stall)
 		default:
-			in.gate.Flush(func(c vad.Chunk) { in.pass(ctx, c) })
+			in.gate.Pause(func(c vad.Chunk) { in.pass(ctx, c) })
 		}
 	})
 	return in

@@ -8,9 +8,11 @@ const (
 	hangOver   = sampleRate * 700 / 1000 // samples
 	room       = preRoll + sampleRate/10 // samples that are held at most
 
-	// onset is how much of a word may have come before it is known for speech, in samples. So much is held back, before
-	// speech is said to have ended, so that its end doesn't take the beginning of the next word with it.
+	// onset is how much of a word may have come before it is known for speech, in samples. So much is held back once
+	// there is a pause, so that speech that ends then doesn't take the beginning of the next word with it.
 	onset = sampleRate * 100 / 1000
+	// breath is for how long no word is quiet, in samples.
+	breath = sampleRate * 300 / 1000
 )
 
 // Chunk is a stretch of audio that is to be passed on.
@@ -71,8 +73,19 @@ func (g *Gate) Flush(emit func(Chunk)) {
 	if g.after < hangOver {
 		g.judged = len(g.held)
 	}
-	g.pass(g.ready(), true, emit)
+	g.pass(g.judged-max(0, g.after-hangOver), true, emit)
 }
+
+// Pause is like Flush where no audio has come for a while: it may go on with a word that has just begun, so what is
+// held back stays.
+func (g *Gate) Pause(emit func(Chunk)) {
+	if g.open {
+		g.pass(g.ready(), true, emit)
+	}
+}
+
+// InWord says whether the last of the audio may be in the middle of a word of which some was passed on.
+func (g *Gate) InWord() bool { return g.open && g.after < breath+onset }
 
 // Speaking says whether speech is going on, up to the end of the 700 ms after it.
 func (g *Gate) Speaking() bool { return g.open }
@@ -113,7 +126,7 @@ func (g *Gate) judge(emit func(Chunk)) {
 }
 
 // ready is how many of the samples that are held belong to the speech that is going on, whatever follows.
-func (g *Gate) ready() int { return g.judged - max(0, g.after-hangOver) }
+func (g *Gate) ready() int { return g.judged - min(onset, max(0, g.after-breath)) }
 
 // pass emits the first n samples that are held.
 func (g *Gate) pass(n int, end bool, emit func(Chunk)) {

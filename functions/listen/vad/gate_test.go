@@ -8,6 +8,38 @@ import (
 	"pgregory.net/rapid"
 )
 
+// Where audio stops at the beginning of a word that isn't known for one yet, and comes on later, nothing of the word is
+// passed on before, and all of it after.
+func TestPauseLeavesWordsWhole(t *testing.T) {
+	const known = onset / frameSize // frames that it takes to know a word for speech
+	for quiet := range 130 {
+		for begun := range known {
+			gate := newGate((&script{frames: slices.Concat(
+				slices.Repeat([]bool{true}, 20), make([]bool, quiet+known), slices.Repeat([]bool{true}, 20),
+			)}).speech)
+			word := (20 + quiet) * frameSize
+			input, stop := numbered(word+(known+20)*frameSize), word+begun*frameSize
+			passed, restarted := int64(0), int64(-1)
+			emit := func(c Chunk) {
+				if passed = c.Offset + int64(len(c.Samples)); c.Start && passed > int64(stop) {
+					restarted = c.Offset
+				}
+			}
+			gate.Feed(input[:stop], emit)
+			if gate.InWord() {
+				continue // who feeds it waits
+			}
+			gate.Pause(emit)
+			before := passed
+			gate.Feed(input[stop:], emit)
+			if before > int64(word) || restarted > int64(word) || restarted < 0 {
+				t.Errorf("%d frames of quiet, %d of a word that begins at %d: passed on up to %d, and then from %d",
+					quiet, begun, word, before, restarted)
+			}
+		}
+	}
+}
+
 // Whatever is said and however the audio is cut: each stretch of speech is passed from 300 ms before its first
 // frame to 700 ms after its last one, every sample of it once, and nothing else is. What begins within 100 ms of that goes on.
 func TestGatePassesSpeechAndItsSurroundings(t *testing.T) {
