@@ -76,7 +76,7 @@ func TestCutAtTheBeginningOfAWord(t *testing.T) {
 			t.Fatal(err)
 		}
 		const packet = sampleRate / 50
-		if got := in.settle().samples; got > tt.most*packet || got < (tt.most-20)*packet {
+		if got := in.settle(unlimited).samples; got > tt.most*packet || got < (tt.most-20)*packet {
 			t.Errorf("%s: %d packets are known, want up to %d", tt.name, got/packet, tt.most)
 		}
 	}

@@ -21,7 +21,12 @@ type utterance struct {
 	provider   string // who recognised it, where that wasn't us
 	start, end time.Time
 	known      time.Time // when its words became final
+	channel    int
+	first      span // its first word, in what was sent of the channel; zero where that wasn't us
 }
+
+// span is a stretch of what was sent to a channel's recogniser.
+type span struct{ from, to time.Duration }
 
 func (u utterance) segment(origin time.Time) transcript.Segment {
 	return transcript.Segment{

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,23 +59,24 @@ type intake struct {
 	broken   bool          // likewise, in mid speech
 	limit    time.Duration // of what was sent, up to which words are whole if it is broken
 	clock    clock
-	stored   int           // samples at the beginning that an earlier session had stored
-	skip     int           // how many of them are still to come
-	received int64         // samples
-	sent     int64         // samples, to the recogniser, batched ones included
-	asked    []flush       // finalizes that were not answered
-	known    time.Duration // of what was sent: all words are
-	room     chan struct{} // has an element when known has moved
-	timeline timeline      // of what was sent
-	told     time.Time     // the end of the last word that was final
-	samples  []int16       // of the packet at hand
-	batch    []byte        // speech that waits for more
-	counted  usage.Totals  // what settle has reported
-	spoiled  int64         // packets that could not be decoded
-	late     int64         // packets that came after the end
-	err      error         // of the first Send that failed
-	silence  *time.Timer   // fires when no audio has come for a lull
-	stalled  bool          // it has fired, in a word
+	stored   int             // samples at the beginning that an earlier session had stored
+	skip     int             // how many of them are still to come
+	received int64           // samples
+	sent     int64           // samples, to the recogniser, batched ones included
+	asked    []flush         // finalizes that were not answered
+	fences   []time.Duration // offsets in what was sent, see flush
+	known    time.Duration   // of what was sent: all words are
+	room     chan struct{}   // has an element when known has moved
+	timeline timeline        // of what was sent
+	told     time.Time       // the end of the last word that was final
+	samples  []int16         // of the packet at hand
+	batch    []byte          // speech that waits for more
+	counted  usage.Totals    // what settle has reported
+	spoiled  int64           // packets that could not be decoded
+	late     int64           // packets that came after the end
+	err      error           // of the first Send that failed
+	silence  *time.Timer     // fires when no audio has come for a lull
+	stalled  bool            // it has fired, in a word
 }
 
 // flush is a finalize: at a time, of what was sent up to an offset, which ends in so much silence.
@@ -196,8 +198,9 @@ func (in *intake) note(err error) {
 }
 
 // flush passes on what is still held back and asks the recogniser to make it final. It gives the offset up to
-// which all words will be known then, and the time up to which audio was received.
-func (in *intake) flush(ctx context.Context) (through time.Duration, until time.Time, err error) {
+// which all words will be known then, and the time up to which audio was received. What comes after is not told to be
+// known until cross.
+func (in *intake) flush(ctx context.Context) (through time.Duration, until time.Time) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if !in.closed {
@@ -209,7 +212,17 @@ func (in *intake) flush(ctx context.Context) (through time.Duration, until time.
 	if in.received > 0 {
 		until = in.clock.at(duration(in.received))
 	}
-	return duration(in.sent), until, in.err
+	in.fences = append(in.fences, duration(in.sent))
+	return duration(in.sent), until
+}
+
+// cross lets what comes after a flush be known.
+func (in *intake) cross(through time.Duration) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if i := slices.Index(in.fences, through); i >= 0 {
+		in.fences = slices.Delete(in.fences, i, i+1)
+	}
 }
 
 // close takes in nothing more, passes on what is held back and half-closes the stream, whose last results follow. Of

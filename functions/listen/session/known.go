@@ -1,6 +1,7 @@
 package session
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -53,6 +54,9 @@ type progress struct {
 	unknown time.Duration
 }
 
+// unlimited is later than any offset.
+const unlimited = time.Duration(math.MaxInt64)
+
 // know tells the intake that all words are known up to an offset in what was sent.
 func (in *intake) know(through time.Duration) {
 	in.mu.Lock()
@@ -62,25 +66,30 @@ func (in *intake) know(through time.Duration) {
 	}
 	in.known = through
 	in.asked = slices.DeleteFunc(in.asked, func(f flush) bool { return f.offset <= in.known })
-	in.timeline.forget(in.known)
 	select {
 	case in.room <- struct{}{}:
 	default:
 	}
 }
 
-// settle gives what the words that are known mean for the audio received: what was left out holds none.
-func (in *intake) settle() progress {
+// settle gives what the words that are known mean for the audio received: what was left out holds none. Words from an
+// offset on in what was sent don't count yet.
+func (in *intake) settle(before time.Duration) progress {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	m, newest := in.timeline.last(func(m mark) bool { return m.offset <= in.known })
+	if len(in.fences) > 0 {
+		before = min(before, in.fences[0])
+	}
+	known := min(in.known, before)
+	in.timeline.forget(known)
+	m, newest := in.timeline.last(func(m mark) bool { return m.offset <= known })
 	position, speech := m.position, m.speech
-	if newest && in.allKnown() {
+	if newest && before == unlimited && in.allKnown() {
 		position, speech = duration(in.received), in.gate.Speech()
 		if !in.closed || in.again {
 			position -= duration(in.gate.Held()) // a word may begin in it
 		}
-	} else if gone := in.known - m.offset; gone > 0 {
+	} else if gone := known - m.offset; gone > 0 {
 		position, speech = position+gone, min(in.gate.Speech(), speech+gone)
 	}
 	total := usage.Totals{

@@ -29,12 +29,6 @@ type request struct {
 	boundary boundary // of a message that ends the conversation
 }
 
-// boundary is a place in the audio: a time, and for each channel the offset in what was sent.
-type boundary struct {
-	at      time.Time
-	through []time.Duration
-}
-
 // read takes the client's frames until the socket closes, which the write loop does at the latest.
 func (s *Session) read(ctx context.Context) {
 	for {
@@ -154,14 +148,12 @@ func (s *Session) obey(ctx context.Context, frame []byte) {
 	}
 }
 
-// flush asks the recogniser for the words of all audio that has come so far. A stream that broke is told by its end.
+// flush asks the recogniser for the words of all audio that has come so far.
 func (s *Session) flush(ctx context.Context) boundary {
 	b := boundary{at: time.Now(), through: make([]time.Duration, len(s.intakes))}
 	for i, in := range s.intakes {
-		through, until, err := in.flush(ctx)
-		if err == nil {
-			b.through[i] = through
-		}
+		through, until := in.flush(ctx)
+		b.through[i] = through
 		if i == 0 || until.After(b.at) {
 			b.at = until
 		}
@@ -182,6 +174,7 @@ func (s *Session) receive(ctx context.Context, channel int) {
 		h := heard{channel: channel, final: result.Final || ended}
 		result, h.through = in.take(result, ended)
 		for _, u := range utterances(result, in, h.final) {
+			u.channel = channel
 			if s.framing.Channels > 1 {
 				u.speaker, u.isUser = channel, channel == 0
 			}
@@ -209,7 +202,10 @@ func utterances(result stt.Result, in *intake, final bool) []utterance {
 			u.text, u.end = u.text+" "+w.Text, to
 			continue
 		}
-		us = append(us, utterance{id: uuid.NewString(), text: strings.TrimSpace(w.Text), speaker: speaker, start: from, end: to})
+		us = append(us, utterance{
+			id: uuid.NewString(), text: strings.TrimSpace(w.Text), speaker: speaker, start: from, end: to,
+			first: span{w.Start, w.End},
+		})
 	}
 	return us
 }

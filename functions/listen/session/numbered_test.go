@@ -1,7 +1,6 @@
 package session
 
 import (
-	"encoding/binary"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -205,32 +204,6 @@ func TestOldSessionDoesNotTakeOver(t *testing.T) {
 	}
 }
 
-// What was said before the end belongs to the ended conversation and what comes after it, in the same breath, to the
-// next one; the numbers say so as well.
-func TestEndInABurst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := startWith(t, numbered, 1, nil)
-		r.numbered(100)
-		r.ear.murmur("before.")
-		r.frame(false, `{"type":"end"}`)
-		for range 100 {
-			r.number++
-			r.frame(true, string(binary.BigEndian.AppendUint32(nil, r.number))+"packet")
-		}
-		r.ear.say("after.")
-		pass(5 * time.Second)
-		if c := r.store.get("c1"); c.Status != conversation.Ended || c.Acked.Sequence > 100 {
-			t.Errorf("the ended conversation is %s and acknowledges %d", c.Status, c.Acked.Sequence)
-		}
-		if !r.line.told(`"conversation_id":"c2"`) {
-			t.Error("the next conversation was not told")
-		}
-		r.session.Stop(Drained)
-		r.ended(Drained)
-		r.stored("before.", "after.")
-	})
-}
-
 func TestTwoChannels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startWith(t, Params{ID: "s1"}, 2, nil)
@@ -278,7 +251,7 @@ func TestBackpressure(t *testing.T) {
 			t.Error("the client was not asked to hold")
 		}
 		in := r.session.intakes[0]
-		if taken := in.settle().unknown; taken > maxUnknown+time.Second {
+		if taken := in.settle(unlimited).unknown; taken > maxUnknown+time.Second {
 			t.Errorf("took in %v of speech whose words are not known", taken)
 		}
 		r.ear.say("so much.")

@@ -24,10 +24,9 @@ func (s *scribe) obey(ctx context.Context, r request) {
 	switch r.Type {
 	case wire.TypeEnd, wire.TypeFinalizationReason:
 		switch {
-		case !s.draft.open():
-		case r.Ends() && s.ending == nil:
+		case r.Ends():
 			s.end(r.Reason, r.boundary)
-		case !r.Ends():
+		case s.draft.open():
 			s.draft.notes.reason = r.Reason
 			s.draft.notes.made++
 		}

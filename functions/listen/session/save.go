@@ -35,6 +35,7 @@ type outcome struct {
 	last     transcript.Page      // its last page, where it was read
 	attached bool                 // it is the conversation to go on with
 	took     bool                 // the commit took effect; else nothing of it did
+	ended    bool                 // and with it the conversation
 	at       time.Time            // when that was known
 	reread   bool                 // stored and last were read back: somebody else may have written
 	gone     bool                 // the conversation was deleted
@@ -111,8 +112,9 @@ func (s *scribe) save(ctx context.Context, now time.Time) {
 		s.reattach = true
 		return
 	}
-	if s.ending != nil && s.endable(now) {
-		c.End(now, s.ending.reason, event.ConversationEnded)
+	ends := len(s.endings) > 0 && s.endable(now)
+	if ends {
+		c.End(now, s.endings[0].reason, event.ConversationEnded)
 	}
 	if s.over {
 		c.Close(s.params.ID)
@@ -130,7 +132,7 @@ func (s *scribe) save(ctx context.Context, now time.Time) {
 	ctx, span := beginSave(ctx, &c)
 	go func() {
 		o, err := s.commit(ctx, c, pages, flush)
-		o.err, o.at = err, time.Now()
+		o.err, o.at, o.ended = err, time.Now(), ends && o.took
 		o.reported = reported
 		if err == nil && o.took {
 			s.appended.tell(ctx, &o.stored, news)
@@ -275,7 +277,10 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		if !o.gone && o.stored.Words > 0 {
 			s.follow(o.stored)
 		}
-		s.leave()
+		s.draft.leave()
+		if o.ended {
+			s.ended()
+		}
 	case o.reread:
 		s.show(s.draft.begin(o.stored, o.last))
 	}
@@ -288,7 +293,7 @@ func (s *scribe) yield(ctx context.Context) {
 	if s.params.Numbered {
 		s.replaced = true
 		s.draft.drop()
-		s.held, s.ending = nil, nil
+		s.held, s.endings = nil, nil
 	}
 	if s.params.Shared && s.alive() {
 		ctx, cancel := context.WithTimeout(ctx, contendLimit)
@@ -310,11 +315,4 @@ func (s *scribe) begin(stored conversation.Conversation, last transcript.Page) {
 		s.tell(wire.AudioAck(stored.Acked.Sequence))
 	}
 	s.show(s.draft.begin(stored, last))
-}
-
-// leave lets go of a conversation that takes no more words. Those that are left wait for the next one.
-func (s *scribe) leave() {
-	s.draft.leave()
-	s.draft.unsaved = append(s.draft.unsaved, s.held...)
-	s.held, s.ending = nil, nil
 }

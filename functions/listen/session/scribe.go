@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,9 +21,6 @@ const (
 	tellEvery  = 15 * time.Minute // usage, to who counts it, and reads an hour's document for that
 	ackAtFirst = 2 * time.Second
 )
-
-// endingLimit is how long the end of a conversation waits for the words said before it: while a recogniser takes over.
-const endingLimit = 10 * time.Second
 
 // maxUnsaved is how many utterances are kept while the store doesn't answer, and maxUnsavedText how much text, in bytes.
 // At one utterance in two seconds that is hours; the memory of a session is bounded all the same.
@@ -52,8 +48,8 @@ type scribe struct {
 	draft    draft
 	through  []time.Duration // up to where in the audio sent all words are known, for each channel
 	murmured time.Time       // the end of the last word, were it final
-	ending   *ending         // the conversation is to end
-	held     []utterance     // said after it was to end
+	endings  []ending        // of the conversation, and of those that follow
+	held     []utterance     // said after the first of these
 	saving   bool
 	images   wire.Images // on their way
 	photos   []photo     // complete, and not stored
@@ -81,13 +77,6 @@ type scribe struct {
 	warned      bool
 
 	words, conversations int // for the log
-}
-
-// ending is a conversation's end that waits for words said before it.
-type ending struct {
-	reason   conversation.EndReason
-	boundary // what is said from its time on belongs to the next conversation
-	asked    time.Time
 }
 
 func newScribe(p Params, store Store, publisher Publisher, ledger *ledger, tell func([]byte), stop func(*Reason)) *scribe {
@@ -176,11 +165,7 @@ func (s *scribe) take(ctx context.Context, us []utterance) {
 		n := len(strings.Fields(u.text))
 		s.words += n
 		wordsMade.Add(ctx, int64(n))
-		if s.ending != nil && !u.start.Before(s.ending.at) {
-			s.held = append(s.held, u)
-			continue
-		}
-		s.show(s.draft.add(u))
+		s.place(u)
 	}
 	if n := len(s.draft.unsaved) + len(s.held); n > maxUnsaved || size(s.draft.unsaved)+size(s.held) > maxUnsavedText {
 		s.stop(StoreFailed)
@@ -214,18 +199,17 @@ func (s *scribe) show(change transcript.Change) {
 	}
 }
 
-func (s *scribe) end(reason conversation.EndReason, b boundary) {
-	s.ending = &ending{reason, b, time.Now()}
-}
-
 // proceed begins what is due. At most one save is under way at any time.
 func (s *scribe) proceed(ctx context.Context) {
 	now := time.Now()
-	if s.ending == nil && s.draft.open() && !now.Before(s.silentAt()) {
-		s.end(conversation.EndSilence, boundary{s.silentAt(), slices.Clone(s.through)})
+	if len(s.endings) == 0 && s.draft.open() && !now.Before(s.silentAt()) {
+		s.end(conversation.EndSilence, boundary{at: s.silentAt()})
 	}
 	if s.saving || s.failed {
 		return
+	}
+	for len(s.endings) > 0 && !s.draft.open() && len(s.draft.unsaved)+len(s.photos) == 0 && s.endable(now) {
+		s.ended() // there is nothing to end
 	}
 	s.advance(now)
 	switch {
@@ -236,7 +220,7 @@ func (s *scribe) proceed(ctx context.Context) {
 		if s.draft.acked.news() && (s.over || now.Sub(s.flushed) >= meterEvery) {
 			s.acknowledge(ctx, now)
 		}
-	case s.ending != nil && s.endable(now):
+	case len(s.endings) > 0 && s.endable(now):
 		s.save(ctx, now)
 	case len(s.draft.unsaved) > 0 && (s.over || now.Sub(s.flushed) >= flushEvery):
 		s.save(ctx, now)
@@ -266,16 +250,22 @@ const (
 	fastAt = maxUnknown / 6
 )
 
-// advance takes in how far the audio is known. It stands still as long as words wait for the next conversation:
-// what is stored with this one must not tell that they are safe.
+// advance takes in how far the audio is known. It stops before words that wait for the next conversation: what is stored
+// with this one must not tell that they are safe.
 func (s *scribe) advance(now time.Time) {
-	if s.replaced || len(s.held) > 0 {
+	if s.replaced {
 		return
 	}
 	var positions [wire.MaxChannels]uint32
 	var unknown time.Duration
 	for i, in := range s.intakes {
-		p := in.settle()
+		before := unlimited
+		for _, u := range s.held {
+			if u.channel == i {
+				before = min(before, u.first.from)
+			}
+		}
+		p := in.settle(before)
 		s.draft.meter(now, p.counted)
 		s.spend(p.counted)
 		positions[i], unknown = p.samples, max(unknown, p.unknown)
@@ -305,18 +295,6 @@ func (s *scribe) advance(now time.Time) {
 // superseded reports whether a newer session of the device writes to the conversation.
 func (s *scribe) superseded() bool { return s.draft.stored.Session.ID != s.params.ID }
 
-func (s *scribe) endable(now time.Time) bool {
-	if s.over || now.Sub(s.ending.asked) >= endingLimit {
-		return true
-	}
-	for i, through := range s.ending.through {
-		if !s.intakes[i].knows(through) {
-			return false
-		}
-	}
-	return true
-}
-
 // silentAt is when the silence will have lasted for the timeout.
 func (s *scribe) silentAt() time.Time {
 	heard := s.draft.heardUntil()
@@ -336,11 +314,11 @@ func (s *scribe) wake() time.Time {
 	if s.saving || s.failed {
 		return at // the save's outcome wakes, or the end
 	}
-	if s.draft.open() && s.ending == nil {
+	if s.draft.open() && len(s.endings) == 0 {
 		at = earlier(at, s.silentAt())
 	}
-	if s.ending != nil {
-		at = earlier(at, next(now, s.ending.asked, answerWithin))
+	if len(s.endings) > 0 {
+		at = earlier(at, next(now, s.endings[0].asked, answerWithin))
 	}
 	if len(s.draft.unsaved) > 0 || s.draft.notes.news() {
 		at = earlier(at, s.flushed.Add(flushEvery))
@@ -367,7 +345,7 @@ func earlier(a, b time.Time) time.Time {
 // done reports whether there is nothing left to take or to store.
 func (s *scribe) done() bool {
 	return s.over && !s.saving && !s.reattach && len(s.draft.unsaved)+len(s.held)+len(s.photos) == 0 &&
-		!s.draft.acked.news() && !s.draft.notes.news() && !s.unclosed() && (!s.draft.open() || s.ending == nil && len(s.draft.metered) == 0)
+		!s.draft.acked.news() && !s.draft.notes.news() && !s.unclosed() && len(s.endings) == 0 && (!s.draft.open() || len(s.draft.metered) == 0)
 }
 
 // abandon gives up: the time to finish is over. What is lost is told, in numbers.

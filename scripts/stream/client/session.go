@@ -236,6 +236,11 @@ func (s *Session) acknowledged(sequence uint32) {
 		s.based, s.base = true, sequence // the device's numbers go on from what came before this session
 	}
 	s.through = max(s.through, sequence)
+	for i := range s.kept {
+		if it := &s.kept[i]; s.base+it.index < s.through {
+			it.end.done = it.end.done || it.end.sent // what came after it is safe, and it was before
+		}
+	}
 	s.settle()
 }
 

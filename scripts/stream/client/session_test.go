@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,6 +94,66 @@ func (e *endpoint) serve(ctx context.Context, conn *websocket.Conn) error {
 				return err
 			}
 		}
+	}
+}
+
+// An end that came while no conversation was open ends none that begins later: it isn't sent again after a cut.
+func TestEndOfNothing(t *testing.T) {
+	var connections, ends atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.CloseNow()
+		ctx := r.Context()
+		say := func(text string) { _ = conn.Write(ctx, websocket.MessageText, []byte(text)) } // the reading tells
+		first := connections.Add(1) == 1
+		if first {
+			say(`{"type":"conversation_session","conversation_id":"c1","status":"in_progress"}`)
+			say(`{"type":"memory_processing_started","memory":{"id":"c1"}}`)
+			say(`{"type":"audio_ack","sequence":0}`)
+		} else {
+			say(`{"type":"conversation_session","conversation_id":"c2","status":"in_progress"}`)
+			say(`{"type":"audio_ack","sequence":3}`)
+		}
+		for {
+			kind, data, err := conn.Read(ctx)
+			if err != nil {
+				return
+			}
+			if kind == websocket.MessageText {
+				ends.Add(1)
+				continue
+			}
+			if len(data) > 4 && binary.BigEndian.Uint32(data) == 3 {
+				say(`{"type":"conversation_session","conversation_id":"c2","status":"in_progress"}`)
+				say(`{"type":"audio_ack","sequence":2}`)
+				return
+			}
+		}
+	}))
+	defer server.Close()
+	s := client.NewSession(client.Config{URL: server.URL, Codec: "pcm16", SampleRate: 16000}, func(client.Message) {})
+	ctx, cancel := context.WithCancel(t.Context())
+	running := make(chan error, 1)
+	go func() { running <- s.Run(ctx) }()
+	s.Send([]byte("silence"))
+	s.End()
+	s.Send([]byte("silence"))
+	s.Send([]byte("a word"))
+	waiting, enough := context.WithTimeout(ctx, 20*time.Second)
+	defer enough()
+	if err := s.Acknowledged(waiting); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-running; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if n := ends.Load(); n != 1 {
+		t.Errorf("the end was sent %d times, want once", n)
 	}
 }
 

@@ -1,0 +1,85 @@
+package session
+
+import (
+	"time"
+
+	"earshot.dev/shared/conversation"
+)
+
+// endingLimit is how long the end of a conversation waits for the words said before it: while a recogniser takes over.
+const endingLimit = 10 * time.Second
+
+// ending is a conversation's end that waits for words said before it. What is said from its boundary on belongs to the
+// next conversation.
+type ending struct {
+	reason conversation.EndReason
+	boundary
+	asked time.Time
+}
+
+// maxEndings is how many conversations may be to end at once. A client that sends what it has kept may end several.
+const maxEndings = 64
+
+// boundary is a place in what was said: a time and, where it is one in the audio that was taken in, for each channel the
+// offset in what was sent.
+type boundary struct {
+	at      time.Time
+	through []time.Duration
+}
+
+// before reports whether the boundary comes before an utterance. Offsets say so better than the times of day made of them.
+func (b boundary) before(u utterance) bool {
+	if u.channel < len(b.through) && u.first != (span{}) {
+		return (u.first.from+u.first.to)/2 >= b.through[u.channel]
+	}
+	return !u.start.Before(b.at)
+}
+
+// place lays an utterance into the conversation, or keeps it for one that follows.
+func (s *scribe) place(u utterance) {
+	if len(s.endings) > 0 && s.endings[0].before(u) {
+		s.held = append(s.held, u)
+		return
+	}
+	s.show(s.draft.add(u))
+}
+
+// end has the conversation end, or one that follows.
+func (s *scribe) end(reason conversation.EndReason, b boundary) {
+	if len(s.endings) == maxEndings {
+		s.ignore()
+		s.cross(b)
+		return
+	}
+	s.endings = append(s.endings, ending{reason, b, time.Now()})
+}
+
+// ended goes on behind the first of the endings.
+func (s *scribe) ended() {
+	s.cross(s.endings[0].boundary)
+	s.endings = s.endings[1:]
+	held := s.held
+	s.held = nil
+	for _, u := range held {
+		s.place(u)
+	}
+}
+
+func (s *scribe) cross(b boundary) {
+	for i, through := range b.through {
+		s.intakes[i].cross(through)
+	}
+}
+
+// endable reports whether all words are known that were said before the first of the endings, or have been waited for.
+func (s *scribe) endable(now time.Time) bool {
+	if s.over || now.Sub(s.endings[0].asked) >= endingLimit {
+		return true
+	}
+	for i, through := range s.endings[0].through {
+		if !s.intakes[i].knows(through) {
+			return false
+		}
+	}
+	return true
+}
