@@ -93,7 +93,7 @@ type ending struct {
 func newScribe(p Params, store Store, publisher Publisher, ledger *ledger, tell func([]byte), stop func(*Reason)) *scribe {
 	return &scribe{
 		params: p, store: store, publisher: publisher, ledger: ledger, tell: tell, stop: stop,
-		appended: newAppended(p, publisher), draft: draft{sessionID: p.ID}, ackAfter: ackAtFirst, saved: make(chan outcome, 1),
+		appended: newAppended(p, publisher), draft: draft{sessionID: p.ID, suggested: p.CustomSTT}, ackAfter: ackAtFirst, saved: make(chan outcome, 1),
 	}
 }
 
@@ -105,6 +105,7 @@ func (s *scribe) open(ctx context.Context) error {
 		return err
 	}
 	s.began, s.flushed, s.metered, s.told = now, now, now, now
+	s.suggestions = slices.Clone(stored.Suggested)
 	s.begin(stored, last)
 	return nil
 }
