@@ -261,7 +261,8 @@ func (s *scribe) unclosed() bool {
 	return s.over && s.params.Shared && s.draft.open() && !s.superseded() && !s.draft.stored.Session.Closed
 }
 
-// slowAt and fastAt are how much speech may be at the recogniser before a client is asked to hold, and to go on.
+// slowAt and fastAt are how much speech the recogniser may be behind before a client is asked to hold, and to go on. Words
+// that may still change count as heard: while nothing comes they don't become final.
 const (
 	slowAt = maxUnknown / 2
 	fastAt = maxUnknown / 6
@@ -274,12 +275,12 @@ func (s *scribe) advance(now time.Time) {
 		return
 	}
 	var positions [wire.MaxChannels]uint32
-	var unknown time.Duration
+	var unheard time.Duration
 	for i, in := range s.intakes {
 		p := in.settle()
 		s.draft.meter(now, p.counted)
 		s.spend(p.counted)
-		positions[i], unknown = p.samples, max(unknown, p.unknown)
+		positions[i], unheard = p.samples, max(unheard, p.unheard)
 	}
 	if !s.params.Numbered {
 		return
@@ -297,7 +298,7 @@ func (s *scribe) advance(now time.Time) {
 		next.At = now
 	}
 	s.draft.acked.move(next)
-	if !s.slow && unknown > slowAt || s.slow && unknown < fastAt {
+	if !s.slow && unheard > slowAt || s.slow && unheard < fastAt {
 		s.slow = !s.slow
 		s.tell(wire.Backpressure(s.slow))
 	}
