@@ -16,7 +16,6 @@ import (
 
 	"earshot.dev/scripts/local/stack"
 	"earshot.dev/scripts/local/testspeech"
-	"earshot.dev/shared/usage"
 )
 
 const transcripts = "../listen/wire/testdata"
@@ -56,7 +55,7 @@ func replay(t *testing.T, s *stack.Stack, file, uid string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &player{t: t, stack: s, uid: uid, tokens: tokens(t, s, uid)}
+	p := &player{t: t, stack: s, listen: s.Listen, uid: uid, tokens: tokens(t, s, uid)}
 	lines := strings.Split(string(text), "\n")
 	for i := 0; i < len(lines); i++ {
 		line := lines[i]
@@ -103,32 +102,34 @@ func tokens(t *testing.T, s *stack.Stack, uid string) *strings.Replacer {
 type player struct {
 	t           *testing.T
 	stack       *stack.Stack
+	listen      *stack.Function // the stack's, or one that is this transcript's alone
+	moody       *moody          // the recogniser of that
 	uid         string
 	tokens      *strings.Replacer
 	at          string        // the line that is played
 	connections []*connection // the last is meant, where none is named
 	ids         []string      // #1 is the first
 	sent        [][]byte      // numbered frames
+	suggested   []string      // ids of segments
 }
 
 var (
 	spoken   = regexp.MustCompile(`^words (\d+) to (\d+)(?: on channel (\d+))?$`)
-	quiet    = regexp.MustCompile(`^silence (\S+)$`)
+	quiet    = regexp.MustCompile(`^silence (\S+?)(?: on channel (\d+))?$`)
+	murmured = regexp.MustCompile(`^speech without words (\S+) at once$`)
 	repeated = regexp.MustCompile(`^frames (\d+) to (\d+) again$`)
 	leftOut  = regexp.MustCompile(`^leave out (\d+) frames$`)
 	octets   = regexp.MustCompile(`^bytes ([0-9a-f]+|\d+ of zero)$`)
 	idle     = regexp.MustCompile(`^nothing for (\S+)$`)
-	used     = regexp.MustCompile(`^given (\d+) s of speech this month$`)
+	pictured = regexp.MustCompile(`^image (\S+) of (\d+) bytes$`)
+	long     = regexp.MustCompile(`^(\d+) segments of (\d+) bytes$`)
+	renamed  = regexp.MustCompile(`^their speaker is another, (\d+) times$`)
 )
 
 func (p *player) play(line string) {
 	p.t.Helper()
-	if m := used.FindStringSubmatch(line); m != nil {
-		p.given(number(m[1]))
-		return
-	}
-	if line == "given keys that can't be read" {
-		p.stack.Users.Down.Store(true)
+	if what, ok := strings.CutPrefix(line, "given "); ok {
+		p.given(what)
 		return
 	}
 	c := p.connections[len(p.connections)-1]
@@ -142,6 +143,10 @@ func (p *player) play(line string) {
 		p.say(c, what)
 	case "cut":
 		c.cut()
+	case "unread":
+		c.reading.Lock()
+	case "read":
+		c.reading.Unlock()
 	default:
 		p.t.Fatalf("%s: what is that?", p.at)
 	}
@@ -150,14 +155,16 @@ func (p *player) play(line string) {
 func (p *player) say(c *connection, what string) {
 	p.t.Helper()
 	if m := spoken.FindStringSubmatch(what); m != nil {
-		channel, _ := strconv.Atoi(m[3]) // none: 0
-		p.audio(c, byte(channel), testspeech.Words(numbers(uint32(number(m[1])), uint32(number(m[2])))...))
+		p.audio(c, channel(m[3]), testspeech.Words(numbers(uint32(number(m[1])), uint32(number(m[2])))...))
 	} else if m := quiet.FindStringSubmatch(what); m != nil {
-		d, err := time.ParseDuration(m[1])
-		if err != nil {
-			p.t.Fatalf("%s: %v", p.at, err)
+		p.audio(c, channel(m[2]), testspeech.Silence(p.duration(m[1])))
+	} else if m := murmured.FindStringSubmatch(what); m != nil {
+		for packet, err := range packets(unworded(p.duration(m[1])), shortPacket) {
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			c.send(p.frame(c, 1, packet.Data))
 		}
-		p.audio(c, 1, testspeech.Silence(d))
 	} else if m := idle.FindStringSubmatch(what); m != nil {
 		p.wait(m[1])
 	} else if m := repeated.FindStringSubmatch(what); m != nil {
@@ -172,6 +179,12 @@ func (p *player) say(c *connection, what string) {
 		p.sent = append(p.sent, make([][]byte, number(m[1]))...)
 	} else if m := octets.FindStringSubmatch(what); m != nil {
 		c.send(frameOf(m[1]))
+	} else if m := pictured.FindStringSubmatch(what); m != nil {
+		p.picture(c, m[1], number(m[2]))
+	} else if m := long.FindStringSubmatch(what); m != nil {
+		p.suggest(c, number(m[1]), number(m[2]))
+	} else if m := renamed.FindStringSubmatch(what); m != nil {
+		p.rename(c, number(m[1]))
 	} else if what == "close" {
 		c.close()
 	} else {
@@ -179,14 +192,27 @@ func (p *player) say(c *connection, what string) {
 	}
 }
 
-func (p *player) wait(duration string) {
+// channel reads a channel's number; the first, where none is named.
+func channel(digits string) byte {
+	if digits == "" {
+		return 1
+	}
+	return byte(number(digits)) //nolint:gosec // there are two
+}
+
+func (p *player) duration(text string) time.Duration {
 	p.t.Helper()
-	d, err := time.ParseDuration(duration)
+	d, err := time.ParseDuration(text)
 	if err != nil {
 		p.t.Fatalf("%s: %v", p.at, err)
 	}
+	return d
+}
+
+func (p *player) wait(duration string) {
+	p.t.Helper()
 	select {
-	case <-time.After(d):
+	case <-time.After(p.duration(duration)):
 	case <-p.t.Context().Done():
 	}
 }
@@ -194,25 +220,19 @@ func (p *player) wait(duration string) {
 // audio sends samples in real time, each frame as the query asks for.
 func (p *player) audio(c *connection, channel byte, pcm []int16) {
 	p.t.Helper()
-	c.paced(packets(pcm, shortPacket), func(packet []byte) []byte {
-		if c.query.Get("channels") == "2" {
-			packet = append([]byte{channel}, packet...)
-		}
-		if c.query.Get("ack") == "1" {
-			packet = numbered(len(p.sent)+1, packet)
-			p.sent = append(p.sent, packet)
-		}
-		return packet
-	})
+	c.paced(packets(pcm, shortPacket), func(packet []byte) []byte { return p.frame(c, channel, packet) })
 }
 
-// given is what a user has used before.
-func (p *player) given(seconds int) {
-	p.t.Helper()
-	month := p.stack.Firestore.Collection("users").Doc(p.uid).Collection("usage").Doc("m" + usage.Month(time.Now()))
-	if _, err := month.Set(p.t.Context(), map[string]any{"speech_ms": seconds * 1000}); err != nil {
-		p.t.Fatal(err)
+// frame is a packet as the query asks for it.
+func (p *player) frame(c *connection, channel byte, packet []byte) []byte {
+	if c.query.Get("channels") == "2" {
+		packet = append([]byte{channel}, packet...)
 	}
+	if c.query.Get("ack") == "1" {
+		packet = numbered(len(p.sent)+1, packet)
+		p.sent = append(p.sent, packet)
+	}
+	return packet
 }
 
 var (

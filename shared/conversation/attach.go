@@ -74,6 +74,8 @@ type Attachment struct {
 	Generation int64
 	// Acked is what the session knows to be acknowledged.
 	Acked Acked
+	// Suggested are those of the device's conversation before.
+	Suggested []string
 	// Traceparent is the session's.
 	Traceparent string
 }
@@ -116,7 +118,7 @@ func (a Attachment) Begin(id string, d Device) Conversation {
 		ID: id, Source: a.Source, Device: a.Device, Language: a.Language, Status: Live,
 		CreatedAt: a.At, StartedAt: a.At, SilenceTimeout: a.SilenceTimeout,
 		Session: Session{ID: a.SessionID, Generation: d.Generation + 1, Numbered: a.Numbered, Traceparent: a.Traceparent},
-		Acked:   a.Acked.Latest(Acked{d.AckedSequence, d.AckedAt, d.AckedBeyond}),
+		Acked:   a.Acked.Latest(Acked{d.AckedSequence, d.AckedAt, d.AckedBeyond}), Suggested: a.Suggested,
 	}
 	c.Heard(a.At)
 	return c

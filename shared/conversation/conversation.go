@@ -31,6 +31,7 @@ type Conversation struct {
 	Session                      Session   // the one that may write
 	Former                       []Session // those before it, newest first
 	Acked                        Acked     // the audio of which the outcome is stored
+	Suggested                    []string  // ids of the last segments that came from the client: see Suggest
 	Segments, Words, Pages       int
 	Photos                       int               // images stored beside it
 	People                       map[string]Person // who speaks, by the speaker's number
@@ -82,6 +83,17 @@ type Photo struct {
 	ID        string    `firestore:"id"`
 	Data      []byte    `firestore:"data"`
 	CreatedAt time.Time `firestore:"created_at"`
+}
+
+// maxSuggested is how many ids of suggested segments are known.
+const maxSuggested = 256
+
+// Suggest notes segments that the client recognised itself, and sends again after a cut since it can't know that they are
+// stored. They are known by their ids, since another segment may have absorbed them; the next conversation of the device
+// knows them too.
+func (c *Conversation) Suggest(ids ...string) {
+	all := slices.Concat(c.Suggested, ids) // a version that was read is not changed by the one made from it
+	c.Suggested = all[max(0, len(all)-maxSuggested):]
 }
 
 // Acked says that all numbered audio through a sequence number is stored as words, or known to hold none, and when

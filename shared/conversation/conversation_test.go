@@ -2,6 +2,7 @@ package conversation
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -164,5 +165,21 @@ func TestWireHasNoNullLists(t *testing.T) {
 	}
 	if strings.Contains(string(data), "ummarizer") {
 		t.Errorf("a field of ours in %s", data)
+	}
+}
+
+func TestSuggest(t *testing.T) {
+	var c Conversation
+	for i := range maxSuggested {
+		c.Suggest(strconv.Itoa(i))
+	}
+	before := c
+	c.Suggest("x", "y")
+	n := len(c.Suggested)
+	if n != maxSuggested || c.Suggested[0] != "2" || c.Suggested[n-1] != "y" {
+		t.Errorf("%d ids from %q to %q are known, want the last %d", n, c.Suggested[0], c.Suggested[n-1], maxSuggested)
+	}
+	if last := before.Suggested[maxSuggested-1]; last != strconv.Itoa(maxSuggested-1) {
+		t.Errorf("the version before ends in %q now", last)
 	}
 }

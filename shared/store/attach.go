@@ -128,6 +128,7 @@ func (s *Store) candidate(tx *firestore.Transaction, uid string, d conversation.
 		}
 		if c.Device == a.Device {
 			a.Acked = a.Acked.Latest(c.Acked) // the numbers go on from one conversation to the next
+			a.Suggested = c.Suggested
 		}
 		if known == d.ConversationID {
 			former = c

@@ -95,19 +95,21 @@ func TestAttachGivesWhatIsStored(t *testing.T) {
 	}
 }
 
-// The numbers of the audio go on from one conversation of the device to the next, and over silence in between.
+// The numbers of the audio go on from one conversation of the device to the next, and over silence in between. So do the
+// ids of what the client recognised.
 func TestNumbersGoOn(t *testing.T) {
 	s, _ := open(t)
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	c := attach(t, s, attachment("s1", now))
 	c.Acked = conversation.Acked{Sequence: 10, At: now, Beyond: []time.Duration{60 * time.Millisecond}}
+	c.Suggest("a", "b")
 	c.End(now, conversation.EndRequested, "ended")
 	if err := s.Commit(t.Context(), "u", &c); err != nil {
 		t.Fatal(err)
 	}
 	second := attach(t, s, attachment("s1", now))
-	if !reflect.DeepEqual(second.Acked, c.Acked) {
-		t.Errorf("the next conversation begins at %+v, want %+v", second.Acked, c.Acked)
+	if !reflect.DeepEqual(second.Acked, c.Acked) || !reflect.DeepEqual(second.Suggested, []string{"a", "b"}) {
+		t.Errorf("the next conversation begins at %+v and knows of %q, want %+v, a and b", second.Acked, second.Suggested, c.Acked)
 	}
 	second.End(now, conversation.EndRequested, "ended")
 	if err := s.Commit(t.Context(), "u", &second); err != nil {

@@ -30,6 +30,7 @@ type conversationDoc struct {
 	AckedSequence    uint32                         `firestore:"acked_sequence"`
 	AckedAt          *time.Time                     `firestore:"acked_at,omitempty"`
 	AckedBeyond      []time.Duration                `firestore:"acked_beyond,omitempty"`
+	Suggested        []string                       `firestore:"suggested,omitempty"`
 	Segments         int                            `firestore:"segment_count"`
 	Words            int                            `firestore:"words"`
 	Pages            int                            `firestore:"page_count"`
@@ -89,7 +90,7 @@ func toDoc(c *conversation.Conversation) *conversationDoc {
 		CreatedAt: c.CreatedAt, StartedAt: c.StartedAt, FinishedAt: c.FinishedAt,
 		SilenceTimeoutMS: c.SilenceTimeout.Milliseconds(), Session: sessionDoc(c.Session),
 		AckedSequence: c.Acked.Sequence, AckedBeyond: c.Acked.Beyond, Segments: c.Segments, Words: c.Words, Pages: c.Pages, Usage: c.Usage,
-		Photos: c.Photos, People: c.People, Named: c.Named,
+		Photos: c.Photos, People: c.People, Named: c.Named, Suggested: c.Suggested,
 		Structured: c.Structured, Discarded: c.Discarded, EndReason: c.EndReason,
 		Pending: (*pendingDoc)(c.Pending), Claim: (*claimDoc)(c.Claim),
 		Attempts: c.Attempts, Claims: c.Claims, Failure: c.Failure, Revision: c.Revision,
@@ -116,7 +117,7 @@ func (d *conversationDoc) conversation(updateTime time.Time) conversation.Conver
 		SilenceTimeout: time.Duration(d.SilenceTimeoutMS) * time.Millisecond,
 		Session:        conversation.Session(d.Session), Acked: conversation.Acked{Sequence: d.AckedSequence, Beyond: d.AckedBeyond},
 		Segments: d.Segments, Words: d.Words, Pages: d.Pages, Usage: d.Usage,
-		Photos: d.Photos, People: d.People, Named: d.Named,
+		Photos: d.Photos, People: d.People, Named: d.Named, Suggested: d.Suggested,
 		Structured: d.Structured, Discarded: d.Discarded, EndReason: d.EndReason,
 		Pending: (*conversation.Pending)(d.Pending), Claim: (*conversation.Claim)(d.Claim),
 		Attempts: d.Attempts, Claims: d.Claims, Failure: d.Failure, Revision: d.Revision,

@@ -114,6 +114,9 @@ func (a *aacSource) decode(dst []int16, packet []byte) ([]int16, error) {
 		}
 		if err == nil {
 			dst, err = a.decodeFrame(dst, frame)
+			if err != nil && a.decoder != nil { // what is left in it would keep it from taking the next
+				C.avcodec_flush_buffers(a.decoder.codec)
+			}
 		}
 		if err != nil {
 			return dst[:kept], err

@@ -89,7 +89,12 @@ func TestAACAtAnUnknownRate(t *testing.T) {
 
 func FuzzAAC(f *testing.F) {
 	mono, stereo := adts(f, "mono16.aac"), adts(f, "stereo44.aac")
-	f.Add(mono[0], mono[5])
+	addPackets(f, mono)
+	addPackets(f, stereo)
+	for rate := range byte(16) { // each rate and number of channels that a header can name
+		f.Add(withShape(mono[3], rate, rate%8), withShape(stereo[3], rate, 7-rate%8))
+	}
+	f.Add(mono[0][:7], mono[0][:6])
 	f.Add(stereo[3], mono[1])
 	f.Add(mono[3][:20], []byte{})
 	f.Add(bytes.Join(mono[4:7], nil), stereo[9])
@@ -112,6 +117,14 @@ func FuzzAAC(f *testing.F) {
 			t.Fatalf("of %d good packets %d were decoded", len(mono), good)
 		}
 	})
+}
+
+// withShape is a frame whose header names another rate and number of channels, by their index.
+func withShape(frame []byte, rate, channels byte) []byte {
+	frame = bytes.Clone(frame)
+	frame[2] = frame[2]&0xc2 | rate<<2 | channels>>2
+	frame[3] = frame[3]&0x3f | channels<<6
+	return frame
 }
 
 // reheaded puts a true header before what may be anything, so that it isn't refused for its length.

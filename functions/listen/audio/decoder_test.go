@@ -152,10 +152,19 @@ func TestDecodeAllocatesNothing(t *testing.T) {
 }
 
 func FuzzPCM(f *testing.F) {
-	f.Add([]byte{1, 2, 3}, byte(0), false)
+	rates := []int{8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000}
+	said := decodeAll(f, newDecoder(f, audio.Opus, 0), speech(f, "celt20.opus"))
+	for rate := range byte(len(rates)) {
+		f.Add([]byte{1, 2, 3}, rate, false)
+		f.Add(pcmPackets(said, rates[rate]/50, true)[rate], rate, true)
+		f.Add(pcmPackets(said, rates[rate]/50, false)[rate], rate, false)
+		f.Add([]byte{0, 0x80, 0xff, 0x7f, 0}, rate, true)
+	}
+	f.Add([]byte{}, byte(0), true)
+	f.Add(make([]byte, audio.MaxPacket), byte(8), false)
+	f.Add(make([]byte, audio.MaxPacket+1), byte(0), true)
 	f.Add([]byte{0, 0x80, 0xff, 0x7f}, byte(3), true)
 	f.Add(make([]byte, 4096), byte(7), true)
-	rates := []int{8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000}
 	f.Fuzz(func(t *testing.T, packet []byte, rate byte, wide bool) {
 		codec, width, hz := audio.PCM8, 1, rates[int(rate)%len(rates)]
 		if wide {

@@ -87,7 +87,13 @@ func TestLC3SurvivesRubbish(t *testing.T) {
 
 func FuzzLC3(f *testing.F) {
 	good := lc3Packets(f)
-	f.Add(good[0], good[9])
+	addPackets(f, good)
+	for at := range good[5] { // a packet whose byte is another
+		damaged := bytes.Clone(good[5])
+		damaged[at] ^= 0xff
+		f.Add(damaged, good[6])
+	}
+	f.Add([]byte{}, good[0][:1])
 	f.Add(make([]byte, 30), bytes.Repeat([]byte{0xff}, 30))
 	f.Add(good[5][:29], bytes.Join(good[:3], nil))
 	f.Fuzz(func(t *testing.T, first, second []byte) {

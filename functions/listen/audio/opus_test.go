@@ -101,8 +101,11 @@ func TestOpusStereo(t *testing.T) {
 
 func FuzzOpus(f *testing.F) {
 	for _, name := range []string{"silk10.opus", "silk20.opus", "hybrid20.opus", "celt10.opus", "celt20.opus", "stereo20.opus"} {
-		all := speech(f, name)
-		f.Add(all[5], all[len(all)/2])
+		addPackets(f, speech(f, name))
+	}
+	for toc := range 256 / 8 { // each configuration (RFC 6716 section 3.1) without its frames, and with some rubbish
+		f.Add([]byte{byte(toc << 3)}, []byte{byte(toc<<3) | 3, 0x3f})
+		f.Add(append([]byte{byte(toc<<3) | 4}, "the frames of a packet"...), []byte{byte(toc<<3) | 3, 0xc2, 0xff, 0xff, 1, 2, 3})
 	}
 	f.Add([]byte{}, []byte{0xff})
 	f.Add([]byte{0xff, 0xff}, []byte{0x03, 0x3f})
@@ -121,6 +124,13 @@ func FuzzOpus(f *testing.F) {
 			}
 		}
 	})
+}
+
+// addPackets makes seeds of every ninth packet: the one, and one of another moment.
+func addPackets(f *testing.F, packets [][]byte) {
+	for i := 0; i < len(packets); i += 9 {
+		f.Add(packets[i], packets[(i+len(packets)/2)%len(packets)])
+	}
 }
 
 // bounded decodes a packet, and holds the decoder to what a session reckons with (BenchmarkMemory): whatever the packet

@@ -1,9 +1,12 @@
 package audio
 
+import "slices"
+
 // pcm8 is unsigned 8 bit PCM: 128 is silence.
 type pcm8 struct{}
 
 func (pcm8) decode(dst []int16, packet []byte) ([]int16, error) {
+	dst = slices.Grow(dst, len(packet))
 	for _, b := range packet {
 		dst = append(dst, (int16(b)-128)<<8)
 	}
@@ -19,6 +22,7 @@ type pcm16 struct {
 }
 
 func (p *pcm16) decode(dst []int16, packet []byte) ([]int16, error) {
+	dst = slices.Grow(dst, (len(packet)+1)/2)
 	if p.holding && len(packet) > 0 {
 		dst = append(dst, sample16(p.half, packet[0]))
 		packet = packet[1:]

@@ -2,6 +2,7 @@ package audio
 
 import (
 	"math"
+	"slices"
 	"sync"
 )
 
@@ -84,6 +85,8 @@ func newResampler(b *bank) *resampler {
 
 // append appends to dst what src completes.
 func (r *resampler) append(dst, src []int16) []int16 {
+	up := len(r.bank.phases)
+	dst = slices.Grow(dst, len(src)*up/(r.bank.step*up+r.bank.rest)+1)
 	history := r.bank.taps - 1
 	for len(src) > 0 {
 		n := min(len(src), block)

@@ -3,6 +3,7 @@ package session
 import (
 	"cmp"
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -48,6 +49,7 @@ func size(us []utterance) (n int) {
 // no I/O.
 type draft struct {
 	sessionID  string
+	suggested  bool                      // the words are the client's, who may send them again
 	stored     conversation.Conversation // as last read or written; no ID: there is none
 	transcript *transcript.Transcript    // stored and unsaved words
 	unsaved    []utterance
@@ -92,6 +94,9 @@ func (d *draft) begin(stored conversation.Conversation, last transcript.Page) tr
 		shown = d.shown()
 	}
 	d.stored = stored
+	if d.suggested {
+		d.unsaved = slices.DeleteFunc(d.unsaved, func(u utterance) bool { return slices.Contains(stored.Suggested, u.id) })
+	}
 	d.transcript = transcript.Resume(last)
 	d.sending, d.sent = 0, nil
 	d.notes.merge(stored)
@@ -225,6 +230,9 @@ func (d *draft) commit() (c conversation.Conversation, pages []transcript.Page, 
 	for _, u := range d.unsaved {
 		words := u.segment(c.StartedAt).Words()
 		c.Words += words
+		if d.suggested {
+			c.Suggest(u.id)
+		}
 		c.Heard(u.end)
 		hours = hours.Add(usage.Hours{usage.Hour(u.start): {Words: int64(words)}})
 	}

@@ -63,7 +63,7 @@ func (m *memory) Attach(_ context.Context, _ string, a conversation.Attachment,
 		}
 	} else {
 		if r != nil {
-			a.Acked = a.Acked.Latest(r.Acked)
+			a.Acked, a.Suggested = a.Acked.Latest(r.Acked), r.Suggested
 			if a.Fence(&r.Conversation) {
 				r.UpdateTime = m.tick()
 			}

@@ -24,7 +24,8 @@ const batch = sampleRate / 10
 const lull = time.Second
 
 // stall is how much longer it takes where the audio stopped in a word and is numbered: then it is the network that has
-// stopped, and what it holds comes late, or again. A client has noticed by then that it gets no pings, and connects anew.
+// stopped, and what it holds comes late, or again. A client has noticed by then that it gets no pings, and connects anew. If
+// it is we who don't take in more, nothing can come.
 const stall = 4 * pingEvery
 
 // suspect is the end of what was heard before a cut: a word that reaches into it may be half of one. The client sends
@@ -66,6 +67,7 @@ type intake struct {
 	asked    []flush         // finalizes that were not answered
 	fences   []time.Duration // offsets in what was sent, see flush
 	known    time.Duration   // of what was sent: all words are
+	heard    time.Duration   // of what was sent: the recogniser has said something of it, be it not its last word
 	room     chan struct{}   // has an element when known has moved
 	timeline timeline        // of what was sent
 	told     time.Time       // the end of the last word that was final
@@ -77,6 +79,7 @@ type intake struct {
 	err      error           // of the first Send that failed
 	silence  *time.Timer     // fires when no audio has come for a lull
 	stalled  bool            // it has fired, in a word
+	full     bool            // no more is taken in until more is known
 }
 
 // flush is a finalize: at a time, of what was sent up to an offset, which ends in so much silence.
@@ -98,7 +101,7 @@ func newIntake(ctx context.Context, decoder Decoder, stream stt.Stream, origin t
 		defer in.mu.Unlock()
 		switch {
 		case in.closed || !in.gate.Speaking():
-		case keeps && !in.stalled && in.gate.InWord():
+		case keeps && !in.full && !in.stalled && in.gate.InWord():
 			in.stalled = true
 			in.silence.Reset(stall)
 		default:
@@ -267,6 +270,7 @@ func (in *intake) take(result stt.Result, last bool) (stt.Result, time.Duration)
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	sent := duration(in.sent)
+	in.heard = max(in.heard, min(result.End, sent))
 	for i := range result.Words { // nothing was said that was not sent
 		w := &result.Words[i]
 		w.Start, w.End = min(w.Start, sent), min(w.End, sent)

@@ -49,9 +49,10 @@ func (in *intake) unanswered(f flush) bool {
 
 // progress is how far the words of a channel's audio are known.
 type progress struct {
-	samples uint32       // of the audio received
-	counted usage.Totals // what was not yet counted of them
-	unknown time.Duration
+	samples uint32        // of the audio received
+	counted usage.Totals  // what was not yet counted of them
+	unknown time.Duration // of the audio sent
+	unheard time.Duration // of that, what the recogniser has not even come to
 }
 
 // unlimited is later than any offset.
@@ -99,16 +100,22 @@ func (in *intake) settle(before time.Duration) progress {
 	p := progress{
 		samples: uint32(in.stored) + uint32(position*sampleRate/time.Second), //nolint:gosec // see packet
 		counted: total.Sub(in.counted), unknown: duration(in.sent) - in.known,
+		unheard: duration(in.sent) - max(in.known, in.heard),
 	}
 	in.counted = total
 	return p
 }
 
-// wait returns when there is room for more audio, or when done is closed.
+// wait returns when there is room for more audio, or when done is closed. A recogniser that has heard a lot and made
+// nothing final, as in speech without a pause, is asked to after a lull.
 func (in *intake) wait(done <-chan struct{}) {
 	for {
 		in.mu.Lock()
 		full := duration(in.sent)-in.known > maxUnknown
+		if full && !in.full && !in.closed {
+			in.silence.Reset(lull)
+		}
+		in.full = full
 		in.mu.Unlock()
 		if !full {
 			return

@@ -38,6 +38,61 @@ func TestSuggestedTranscript(t *testing.T) {
 	})
 }
 
+// A client that comes back sends again what it recognised: what is stored, also in a segment that has absorbed it and in a
+// conversation that is over, isn't stored twice, and what is new is.
+func TestSuggestedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		suggest := func(r *rig, from, through int) {
+			for i := from; i <= through; i++ {
+				r.frame(false, fmt.Sprintf(`{"type":"suggested_transcript","segments":[`+
+					`{"id":"8c1f0e1e-0000-4000-8000-%012d","text":"s%d","start":%d,"end":%d.5}]}`, i, i, i, i))
+			}
+			pass(5 * time.Second)
+		}
+		r := startWith(t, Params{ID: "s1", CustomSTT: true}, 1, nil)
+		pass(10 * time.Second)
+		suggest(r, 1, 3)
+		r.session.Stop(ClientGone)
+		r.ended(ClientGone)
+		r.stored("s1 s2 s3")
+
+		again := startWith(t, Params{ID: "s2", CustomSTT: true}, 1, r)
+		pass(10 * time.Second)
+		suggest(again, 1, 4)
+		again.stored("s1 s2 s3 s4")
+		again.frame(false, `{"type":"end"}`)
+		pass(5 * time.Second)
+		again.session.Stop(ClientGone)
+		again.ended(ClientGone)
+
+		later := startWith(t, Params{ID: "s3", CustomSTT: true}, 1, r)
+		pass(10 * time.Second)
+		suggest(later, 2, 5)
+		later.session.Stop(ClientGone)
+		later.ended(ClientGone)
+		later.stored("s1 s2 s3 s4", "s5")
+	})
+}
+
+// The older of two sessions, which doesn't know yet that its client has come back, doesn't store what that has sent again.
+func TestSuggestedToBoth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const once = `{"type":"suggested_transcript","segments":[{"id":"8c1f0e1e-0000-4000-8000-000000000001","text":"once","start":1,"end":2}]}`
+		old := startWith(t, Params{ID: "s1", CustomSTT: true}, 1, nil)
+		pass(5 * time.Second)
+		again := startWith(t, Params{ID: "s2", CustomSTT: true}, 1, old)
+		pass(5 * time.Second)
+		again.frame(false, once)
+		pass(5 * time.Second)
+		old.frame(false, once)
+		pass(5 * time.Second)
+		old.ended(Superseded)
+		again.session.Stop(ClientGone)
+		again.ended(ClientGone)
+		again.stored("once")
+	})
+}
+
 // Suggestions count only from a client that said it would make them.
 func TestSuggestedByNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -272,10 +272,12 @@ func (r *rig) numbered(n int) { r.packets(n, "packet") }
 func (r *rig) packets(n int, packet string) {
 	for range n {
 		r.number++
-		r.frame(true, string(binary.BigEndian.AppendUint32(nil, r.number))+packet)
+		r.frame(true, numberedPacket(r.number)[:4]+packet)
 		pass(20 * time.Millisecond)
 	}
 }
+
+func numberedPacket(n uint32) string { return string(binary.BigEndian.AppendUint32(nil, n)) + "packet" }
 
 // acked is the last number that was acknowledged.
 func (r *rig) acked() uint32 {

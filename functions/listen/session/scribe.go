@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,7 +83,7 @@ type scribe struct {
 func newScribe(p Params, store Store, publisher Publisher, ledger *ledger, tell func([]byte), stop func(*Reason)) *scribe {
 	return &scribe{
 		params: p, store: store, publisher: publisher, ledger: ledger, tell: tell, stop: stop,
-		appended: newAppended(p, publisher), draft: draft{sessionID: p.ID}, ackAfter: ackAtFirst, saved: make(chan outcome, 1),
+		appended: newAppended(p, publisher), draft: draft{sessionID: p.ID, suggested: p.CustomSTT}, ackAfter: ackAtFirst, saved: make(chan outcome, 1),
 	}
 }
 
@@ -94,6 +95,7 @@ func (s *scribe) open(ctx context.Context) error {
 		return err
 	}
 	s.began, s.flushed, s.metered, s.told = now, now, now, now
+	s.suggestions = slices.Clone(stored.Suggested)
 	s.begin(stored, last)
 	return nil
 }
@@ -244,7 +246,8 @@ func (s *scribe) unclosed() bool {
 	return s.over && s.params.Shared && s.draft.open() && !s.superseded() && !s.draft.stored.Session.Closed
 }
 
-// slowAt and fastAt are how much speech may be at the recogniser before a client is asked to hold, and to go on.
+// slowAt and fastAt are how much speech the recogniser may be behind before a client is asked to hold, and to go on. Words
+// that may still change count as heard: while nothing comes they don't become final.
 const (
 	slowAt = maxUnknown / 2
 	fastAt = maxUnknown / 6
@@ -257,7 +260,7 @@ func (s *scribe) advance(now time.Time) {
 		return
 	}
 	var positions [wire.MaxChannels]uint32
-	var unknown time.Duration
+	var unheard time.Duration
 	for i, in := range s.intakes {
 		before := unlimited
 		for _, u := range s.held {
@@ -268,7 +271,7 @@ func (s *scribe) advance(now time.Time) {
 		p := in.settle(before)
 		s.draft.meter(now, p.counted)
 		s.spend(p.counted)
-		positions[i], unknown = p.samples, max(unknown, p.unknown)
+		positions[i], unheard = p.samples, max(unheard, p.unheard)
 	}
 	if !s.params.Numbered {
 		return
@@ -286,7 +289,7 @@ func (s *scribe) advance(now time.Time) {
 		next.At = now
 	}
 	s.draft.acked.move(next)
-	if !s.slow && unknown > slowAt || s.slow && unknown < fastAt {
+	if !s.slow && unheard > slowAt || s.slow && unheard < fastAt {
 		s.slow = !s.slow
 		s.tell(wire.Backpressure(s.slow))
 	}

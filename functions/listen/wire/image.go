@@ -1,6 +1,9 @@
 package wire
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The limits of images on their way (README.md). An image is stored in a document, which holds 1 MiB.
 const (
@@ -59,12 +62,11 @@ func (im *Images) Add(c ImageChunk, now time.Time) (image []byte, ok bool) {
 	if u.left > 0 {
 		return nil, true
 	}
-	image = make([]byte, 0, u.size)
-	for _, part := range u.parts {
-		image = append(image, part...)
-	}
 	im.drop(c.ID)
-	return image, len(image) > 0
+	if u.size == 0 {
+		return nil, false
+	}
+	return slices.Concat(u.parts...), true
 }
 
 func (im *Images) drop(id string) {

@@ -70,30 +70,3 @@ func TestImagesAreBounded(t *testing.T) {
 		t.Errorf("%d bytes wait, %d were taken; want %d at most", im.waiting, taken, maxWaiting)
 	}
 }
-
-// Whatever parts come, what waits is counted right and stays within the limits.
-func FuzzImages(f *testing.F) {
-	f.Add([]byte("\x00\x00\x01\x01\x00\x01"), 2, 100)
-	f.Add([]byte("\x00\x05\x09\x00\x05\x09"), 1, 500_000)
-	f.Fuzz(func(t *testing.T, steps []byte, total, size int) {
-		if total < 1 || total > maxChunks || size < 0 || size > 1<<20 {
-			return
-		}
-		var im Images
-		data := make([]byte, size)
-		for i := 0; i+2 < len(steps); i += 3 {
-			index, at := int(steps[i+1])%total, began.Add(time.Duration(i)*time.Duration(steps[i+2])*time.Second)
-			image, ok := im.Add(ImageChunk{string(steps[i : i+1]), index, total, data[:size/(1+int(steps[i+2]))]}, at)
-			if !ok && image != nil || len(image) > MaxImage {
-				t.Fatalf("an image of %d bytes, %v", len(image), ok)
-			}
-			waiting := 0
-			for _, u := range im.unfinished {
-				waiting += u.size
-			}
-			if waiting != im.waiting || waiting > maxWaiting || len(im.unfinished) > maxUnfinished {
-				t.Fatalf("%d images of %d bytes wait, counted as %d", len(im.unfinished), waiting, im.waiting)
-			}
-		}
-	})
-}

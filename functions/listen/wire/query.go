@@ -88,5 +88,5 @@ func conversationTimeout(value string, shortest time.Duration) time.Duration {
 	if seconds == -1 || seconds > int(maxConversationTimeout/time.Second) {
 		return maxConversationTimeout
 	}
-	return max(time.Duration(seconds)*time.Second, shortest)
+	return max(time.Duration(max(seconds, 0))*time.Second, shortest) // far below 0 the product would come round to hours
 }

@@ -26,6 +26,12 @@ type Function struct {
 	watching  sync.WaitGroup
 }
 
+// With is the same function with variables more, or other ones, as NAME=value. It has no process yet; whoever starts any
+// stops them before the system ends.
+func (f *Function) With(env ...string) *Function {
+	return &Function{Name: f.Name, binary: f.binary, env: slices.Concat(f.env, env), logs: f.logs, unexpected: f.unexpected}
+}
+
 // Start starts one more process on a port of the loopback address, 0 for any that is free, and returns when it is
 // healthy.
 func (f *Function) Start(ctx context.Context, port int) (*Process, error) {

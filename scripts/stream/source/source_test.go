@@ -2,7 +2,6 @@ package source
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -313,27 +312,4 @@ func TestOpusDuration(t *testing.T) {
 			t.Errorf("%x: %v, error %v; want %v", test.packet, got, err, test.want)
 		}
 	}
-}
-
-func FuzzRead(f *testing.F) {
-	for _, seed := range []string{"", "RIFF", "OggS", "RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x02\x00" +
-		"\x40\x1f\x00\x00\x00\x7d\x00\x00\x04\x00\x10\x00data\x04\x00\x00\x00\x01\x00\x02\x00"} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := read(context.Background(), Stdin, bytes.NewReader(data), Wish{})
-		if err != nil {
-			return
-		}
-		sent := 0
-		for p, err := range s.Packets {
-			if err == nil && (len(p.Data) == 0 || p.Duration < 0) {
-				t.Errorf("a packet of %d bytes, %v", len(p.Data), p.Duration)
-			}
-			sent += len(p.Data)
-		}
-		if sent > 2*len(data) {
-			t.Errorf("%d bytes out of %d", sent, len(data))
-		}
-	})
 }

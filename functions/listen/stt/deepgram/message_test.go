@@ -1,14 +1,12 @@
 package deepgram
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"earshot.dev/functions/listen/allocs"
 	"earshot.dev/functions/listen/stt"
 )
 
@@ -72,50 +70,6 @@ const example = `{"type":"Results","channel_index":[0,1],"duration":1.98,"start"
 {"word":"about","start":6.79,"end":7.0299997,"confidence":0.99984455,"punctuated_word":"about","speaker":1},
 {"word":"this","start":7.0299997,"end":7.2699995,"confidence":0.99964225,"punctuated_word":"this.","speaker":1}]}]},
 "metadata":{"request_id":"52cc0efe-fa77-4aa7-b79c-0dda09de2f14"},"from_finalize":false}`
-
-func FuzzParse(f *testing.F) {
-	f.Add([]byte(example))
-	f.Add([]byte(`{"type":"Metadata","duration":1.5}`))
-	f.Add([]byte(`{"type":"UtteranceEnd","channel":[0,1],"last_word_end":2.39}`))
-	f.Add([]byte(`{"type":"Error","description":"d","message":"m","variant":"v"}`))
-	f.Add([]byte(`{"type":"Results","start":1e308,"duration":1e308,"channel":{}}`))
-	f.Add([]byte(`{"type":"Results","channel":{"alternatives":[{"words":[{"word":"x","start":-0.0,"end":1e-320}]}]}}`))
-	f.Add([]byte(`[]`))
-	f.Add([]byte(``))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var r stt.Result
-		var kind kind
-		var err error
-		allocs.Most(t, 1<<18+256*uint64(len(data)), func() { r, kind, err = parse(data) }) // readLimit bounds data
-		if err != nil {
-			if _, ok := errors.AsType[*stt.Error](err); !ok {
-				t.Errorf("an error of type %T", err)
-			}
-			return
-		}
-		if kind != result && (r.Words != nil || r.Final) {
-			t.Errorf("words in a message of kind %d", kind)
-		}
-		if r.Start < 0 || r.End < r.Start || r.End > longest {
-			t.Errorf("a result from %v to %v", r.Start, r.End)
-		}
-		for _, w := range r.Words {
-			if w.Text == "" || w.Start < 0 || w.End < w.Start || w.End > longest || w.Speaker < stt.UnknownSpeaker {
-				t.Errorf("the word %+v", w)
-			}
-		}
-	})
-}
-
-func FuzzRefusal(f *testing.F) {
-	f.Add([]byte(`{"err_code":"INVALID_AUTH","err_msg":"Invalid credentials."}`))
-	f.Add([]byte(`<html>`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		if got := refusalReason(body); len(got) > 210 {
-			t.Errorf("a reason of %d bytes", len(got))
-		}
-	})
-}
 
 func BenchmarkParse(b *testing.B) {
 	data := []byte(example)

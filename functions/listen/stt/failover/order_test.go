@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"earshot.dev/functions/listen/allocs"
 	"earshot.dev/functions/listen/stt/failover"
 )
 
@@ -44,19 +45,36 @@ func TestOrderThatCannotBeMeant(t *testing.T) {
 }
 
 func FuzzOrder(f *testing.F) {
-	f.Add("deepgram,google;de:google", "de-AT")
-	f.Add(";:,", "")
+	for _, text := range []string{
+		"deepgram", "deepgram,google", "deepgram,google;de:google", "deepgram, google ;de:google,deepgram; de-CH:own;multi:google",
+		"google,google", "de:google", "de:google;fr:deepgram", ";:,", "", ";", ":", ",", "a;", ";a", "a;b", "a:b:c", "de:,", ":a", " : a",
+		"de:a;DE:b", "de_CH:a", "zh-Hant-TW:a;zh-Hant:b;zh:c", "\u0130:a;i\u0307:b", "a\x00b", "\xff:\xfe", "de\n:a\t,\u00a0b",
+	} {
+		f.Add(text, "")
+		f.Add(text, "de-AT")
+		f.Add(text, "zh-Hant-TW")
+	}
+	f.Add("deepgram;de:own", strings.Repeat("-", 1000))
+	f.Add("deepgram", "DE_ch")
+	f.Add("deepgram", "multi")
 	f.Fuzz(func(t *testing.T, text, language string) {
 		var o failover.Order
-		if err := o.UnmarshalText([]byte(text)); err != nil {
+		var err error
+		var names []string
+		allocs.Most(t, 1<<14+256*uint64(len(text))+8*uint64(len(language)), func() {
+			if err = o.UnmarshalText([]byte(text)); err == nil {
+				names = o.Names(language)
+			}
+		})
+		if err != nil {
 			return
 		}
-		for _, name := range o.Names(language) {
+		for _, name := range names {
 			if name == "" || !strings.Contains(text, name) || !o.Mentions(name) {
 				t.Errorf("%q has the name %q for %q", text, name, language)
 			}
 		}
-		if slices.Contains(o.Names(language), ",") {
+		if slices.Contains(names, ",") {
 			t.Errorf("%q: a comma is a name", text)
 		}
 	})

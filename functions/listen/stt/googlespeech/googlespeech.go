@@ -36,6 +36,9 @@ const (
 	DefaultSilence     = 10 * time.Second
 )
 
+// readLimit bounds one message, in bytes: with diarization it holds all words of a call, about 150 kB of them.
+const readLimit = 512 << 10
+
 // Config says where the service is and how it is used.
 type Config struct {
 	Project     string        // the project that pays
@@ -73,6 +76,7 @@ func New(ctx context.Context, c Config, options ...option.ClientOption) (*Recogn
 	}
 	options = append([]option.ClientOption{
 		option.WithGRPCConnectionPool(c.Connections),
+		option.WithGRPCDialOption(grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(readLimit))),
 		// So that a connection which leads nowhere is noticed while calls are open.
 		option.WithGRPCDialOption(grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: c.Silence})),
 	}, options...)

@@ -120,6 +120,9 @@ func broken(err error) error {
 		failure = stt.Credentials
 	case codes.ResourceExhausted:
 		failure = stt.Quota
+		if strings.Contains(message, "message larger than max") { // the gRPC library's own words: over readLimit
+			failure = stt.Malformed
+		}
 	case codes.InvalidArgument:
 		failure = stt.Rejected
 		if strings.Contains(message, "language") && strings.Contains(message, "not supported") {

@@ -1,16 +1,13 @@
 package googlespeech
 
 import (
-	"errors"
 	"testing"
 	"time"
 
 	"cloud.google.com/go/speech/apiv2/speechpb"
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/prototext"
-	"google.golang.org/protobuf/proto"
 
-	"earshot.dev/functions/listen/allocs"
 	"earshot.dev/functions/listen/stt"
 )
 
@@ -75,46 +72,4 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
 	}
-}
-
-func FuzzParse(f *testing.F) {
-	for _, text := range []string{
-		example, ``, `results { is_final: true result_end_offset { seconds: -1 } }`,
-		`results { alternatives { words { word: "x" start_offset { seconds: 5 nanos: -1 } speaker_label: "99999" } } is_final: true }`,
-	} {
-		data, err := proto.Marshal(response(f, text))
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data, int64(time.Second))
-	}
-	f.Fuzz(func(t *testing.T, data []byte, begin int64) {
-		var m speechpb.StreamingRecognizeResponse
-		if proto.Unmarshal(data, &m) != nil || begin < 0 || begin > int64(longest) {
-			return
-		}
-		var results []stt.Result
-		var err error
-		allocs.Most(t, 1<<18+256*uint64(len(data)), func() { results, err = parse(&m, time.Duration(begin)) })
-		if err != nil {
-			if failure := (*stt.Error)(nil); !errors.As(err, &failure) || failure.Failure != stt.Malformed {
-				t.Errorf("the error %v", err)
-			}
-			return
-		}
-		through := time.Duration(begin)
-		for _, r := range results {
-			if r.Start < through || r.End < r.Start || r.End > longest || r.Flushed {
-				t.Errorf("a result from %v to %v behind %v", r.Start, r.End, through)
-			}
-			for _, w := range r.Words {
-				if w.Text == "" || w.Start < 0 || w.End < w.Start || w.End > longest || w.Speaker < stt.UnknownSpeaker {
-					t.Errorf("the word %+v", w)
-				}
-			}
-			if r.Final {
-				through = r.End
-			}
-		}
-	})
 }
