@@ -48,8 +48,8 @@ func (in *intake) unanswered(f flush) bool {
 
 // progress is how far the words of a channel's audio are known.
 type progress struct {
-	samples uint32       // of the audio received
-	counted usage.Totals // what was not yet counted of them
+	samples uint32        // of the audio received
+	counted usage.Totals  // what was not yet counted of them
 	unknown time.Duration // of the audio sent
 	unheard time.Duration // of that, what the recogniser has not even come to
 }

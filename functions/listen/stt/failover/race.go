@@ -110,6 +110,7 @@ func (s *stream) settle(l *leg, final stt.Result) {
 	if s.tape.Open() < open {
 		l.settled, s.last = true, nil
 		clear(s.spent)
+		clear(s.once)
 	}
 }
 
@@ -187,11 +188,15 @@ func (s *stream) lost(l *leg, err error) {
 		}
 		err = stt.Fail(l.provider.label, stt.Unavailable, errors.New("ended without being asked to"))
 	}
-	if l.healthy(err) {
+	switch p := l.provider; {
+	case l.healthy(err):
 		clear(s.spent)
-		s.last = l.provider
-	} else {
-		s.spent[l.provider] = err
+		clear(s.once)
+		s.last = p
+	case l == s.standby && !s.once[p]:
+		s.once[p] = true // the active one still says nothing: this may be all there is
+	default:
+		s.spent[p] = err
 	}
 	switch {
 	case l == s.standby:
