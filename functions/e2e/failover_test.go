@@ -3,10 +3,13 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -59,8 +62,13 @@ func TestFailover(t *testing.T) {
 				t.Errorf("%d connections to the first recogniser and %d to the second, want both", first.taken.Load(), second.taken.Load())
 			}
 			sp.stop()
-			c := finished(t, s, text(1, words))
-			onlyOne(t, s, uid, c.ID)
+			settled(t, "each word stored once, in order", func(ctx context.Context) (bool, error) {
+				got, err := (&fleet{stack: s}).stored(ctx, uid)
+				if err == nil && !slices.Equal(got, texts(numbers(1, words))) {
+					err = fmt.Errorf("stored %q", got)
+				}
+				return err == nil, err
+			})
 		})
 	}
 }
