@@ -94,7 +94,7 @@ func (s *stream) place(l *leg, r stt.Result) (stt.Result, bool) {
 func (s *stream) answered(l *leg) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l.since, l.heard = time.Time{}, s.tape.Length()
+	l.since, l.short, l.heard = time.Time{}, time.Time{}, s.tape.Length()
 	if s.tape.Closed() {
 		l.since = time.Now() // it still owes the end
 		s.alarm.Reset(s.limits.Patience)
@@ -167,7 +167,7 @@ func (s *stream) late(l *leg) (late, owed bool) {
 	}
 	left := s.limits.Patience - time.Since(since)
 	if left <= 0 && l.opened && !s.tape.Closed() && s.tape.Length()-l.heard < answerable {
-		l.since = time.Time{} // until there is more
+		l.short, l.since = l.since, time.Time{} // until there is more
 		return false, false
 	}
 	if left <= 0 {

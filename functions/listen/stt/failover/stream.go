@@ -74,8 +74,7 @@ func (s *stream) Send(_ context.Context, pcm []byte) error {
 	s.tape.Add(pcm)
 	for _, l := range s.legs {
 		if l != nil && l.since.IsZero() && len(pcm) > 0 {
-			l.since = time.Now()
-			s.alarm.Reset(s.limits.Patience)
+			s.alarm.Reset(l.owes(s.limits.Patience))
 		}
 	}
 	s.grown.Broadcast()
