@@ -95,6 +95,8 @@ type speaker struct {
 	shown         client.Transcript
 	conversations []string
 	closed        error
+	news          []time.Time // when interim words came that went further than those before
+	newest        float64     // where they ended
 }
 
 // connect opens a session for the user's device, on a process that runs.
@@ -115,6 +117,12 @@ func dial(t *testing.T, s *stack.Stack, c client.Config) *speaker {
 	if c.URL, err = s.ListenURL(); err != nil {
 		t.Fatal(err)
 	}
+	return dialAt(t, c)
+}
+
+// dialAt is dial with a URL that is known.
+func dialAt(t *testing.T, c client.Config) *speaker {
+	t.Helper()
 	conn, err := client.Dial(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -136,6 +144,9 @@ func (s *speaker) receive(ctx context.Context) {
 		s.shown.Apply(m)
 		if m.Type == client.ConversationSession {
 			s.conversations = append(s.conversations, m.ConversationID)
+		}
+		if m.Type == client.Interim && m.End > s.newest {
+			s.news, s.newest = append(s.news, time.Now()), m.End
 		}
 		s.closed = err
 		close(s.changed)

@@ -9,7 +9,8 @@
 // left: each has failed since words last became final, or its breaker is open.
 //
 // A recogniser that says nothing for Options.Patience while there is audio isn't given up. The next one is opened
-// beside it and hears the same; the first of the two to come up with words goes on, the other is closed.
+// beside it and hears the same; the first of the two to come up with words goes on, the other is closed. If that one fails
+// it is tried once more.
 //
 // Each recogniser has a circuit breaker, shared by all streams. Speakers are numbered by each recogniser anew.
 package failover

@@ -112,6 +112,45 @@ func TestSecondIsSilentToo(t *testing.T) {
 	})
 }
 
+// Speech with short pauses, of which less is sent than time goes by, is answered no later: when patience is over there
+// is too little of it to be sure, and as soon as there is enough the next one is opened.
+func TestSilentWhileLittleIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := named("first", stttest.Plan{Fault: stttest.Mute, After: 2 * time.Second})
+		c := start(t, t.Context(), join(t, failover.Options{}, first, named("second")))
+		for n := range 40 {
+			c.say(n+1, n+1)
+			pass(140 * time.Millisecond)
+		}
+		c.heard(1, 40)
+		if c.longest >= 2*time.Second {
+			t.Errorf("nothing was heard for %v, want less than 2s", c.longest)
+		}
+	})
+}
+
+// While the first is silent, the second can't be opened for a moment. It is tried again, once, before words are final.
+func TestStandbyIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refused := stttest.Plan{Fault: stttest.Refuse, Failure: stt.Unavailable}
+		second := named("second", refused)
+		c := start(t, t.Context(), join(t, failover.Options{}, named("first", stttest.Plan{Fault: stttest.Mute, After: time.Second}), second))
+		c.say(1, 30)
+		c.heard(1, 30)
+		if c.longest >= 2*gap {
+			t.Errorf("nothing was heard for %v, want less than %v", c.longest, 2*gap)
+		}
+
+		second = named("second", refused, refused, refused, refused)
+		c = start(t, t.Context(), join(t, failover.Options{}, named("first", stttest.Plan{Fault: stttest.Mute, After: time.Second}), second))
+		c.say(1, 20)
+		c.hangUp()
+		if second.Opened() != 2 {
+			t.Errorf("opened %d times while no words became final, want 2", second.Opened())
+		}
+	})
+}
+
 // One that had failed before others made words final may be the one that is left.
 func TestFailuresAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

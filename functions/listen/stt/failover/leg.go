@@ -45,6 +45,7 @@ type leg struct {
 	head  *replay.Head
 	since time.Time     // when the first audio came that isn't answered; zero if there is none
 	heard time.Duration // how much audio there was when it last answered
+	short time.Time     // what since was, when patience was over and there was too little audio to be answered
 	goal  time.Duration // how much audio there was when it began
 }
 
@@ -184,6 +185,16 @@ func (s *stream) await(ctx context.Context, l *leg, buf []byte) (replay.Step, []
 		s.grown.Wait()
 	}
 	return replay.Wait, nil
+}
+
+// owes notes that there is audio that isn't answered, and gives how long that may last. Where there was too little before,
+// not long ago, it adds to that, and may be enough now.
+func (l *leg) owes(patience time.Duration) (left time.Duration) {
+	l.since = time.Now()
+	if !l.short.IsZero() && l.since.Sub(l.short) < 2*patience {
+		l.since = l.short
+	}
+	return max(0, patience-time.Since(l.since))
 }
 
 // judge gives the verdict on a leg; a failure after a good one counts too.

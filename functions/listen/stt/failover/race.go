@@ -94,7 +94,7 @@ func (s *stream) place(l *leg, r stt.Result) (stt.Result, bool) {
 func (s *stream) answered(l *leg) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l.since, l.heard = time.Time{}, s.tape.Length()
+	l.since, l.short, l.heard = time.Time{}, time.Time{}, s.tape.Length()
 	if s.tape.Closed() {
 		l.since = time.Now() // it still owes the end
 		s.alarm.Reset(s.limits.Patience)
@@ -110,6 +110,7 @@ func (s *stream) settle(l *leg, final stt.Result) {
 	if s.tape.Open() < open {
 		l.settled, s.last = true, nil
 		clear(s.spent)
+		clear(s.once)
 	}
 }
 
@@ -166,7 +167,7 @@ func (s *stream) late(l *leg) (late, owed bool) {
 	}
 	left := s.limits.Patience - time.Since(since)
 	if left <= 0 && l.opened && !s.tape.Closed() && s.tape.Length()-l.heard < answerable {
-		l.since = time.Time{} // until there is more
+		l.short, l.since = l.since, time.Time{} // until there is more
 		return false, false
 	}
 	if left <= 0 {
@@ -187,11 +188,15 @@ func (s *stream) lost(l *leg, err error) {
 		}
 		err = stt.Fail(l.provider.label, stt.Unavailable, errors.New("ended without being asked to"))
 	}
-	if l.healthy(err) {
+	switch p := l.provider; {
+	case l.healthy(err):
 		clear(s.spent)
-		s.last = l.provider
-	} else {
-		s.spent[l.provider] = err
+		clear(s.once)
+		s.last = p
+	case l == s.standby && !s.once[p]:
+		s.once[p] = true // the active one still says nothing: this may be all there is
+	default:
+		s.spent[p] = err
 	}
 	switch {
 	case l == s.standby:

@@ -35,6 +35,7 @@ type stream struct {
 	active  *leg                // is listened to
 	standby *leg                // hears the same, since active says nothing
 	spent   map[*provider]error // have failed since words last became final
+	once    map[*provider]bool  // likewise, but only as the standby, and not twice: they may be tried again
 	last    *provider           // has failed after it was good: may be tried again when no other is left
 	err     error               // what Recv gives from now on
 }
@@ -46,6 +47,7 @@ func newStream(ctx context.Context, candidates []*provider, o stt.Options, limit
 		tape:   replay.NewTape(o.SampleRate, limits.Keep),
 		alarm:  time.NewTimer(limits.Patience),
 		spent:  make(map[*provider]error),
+		once:   make(map[*provider]bool),
 	}
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	s.grown = sync.NewCond(&s.mu)
@@ -72,8 +74,7 @@ func (s *stream) Send(_ context.Context, pcm []byte) error {
 	s.tape.Add(pcm)
 	for _, l := range s.legs {
 		if l != nil && l.since.IsZero() && len(pcm) > 0 {
-			l.since = time.Now()
-			s.alarm.Reset(s.limits.Patience)
+			s.alarm.Reset(l.owes(s.limits.Patience))
 		}
 	}
 	s.grown.Broadcast()
