@@ -38,7 +38,8 @@ func TestFailover(t *testing.T) {
 			}
 			exact := &deepgram.Handler{Engine: deepgram.Exact{}, Key: stack.RecognizerKey}
 			first, second := &sick{Handler: exact}, &sick{Handler: exact}
-			sp := speakTo(t, s, uid, serveWords(t, first), serveWords(t, second))
+			config := client.Config{Codec: source.PCM16, SampleRate: testspeech.Rate, Query: url.Values{"interim": {"1"}}}
+			sp := speakTo(t, s, uid, config, serveWords(t, first), serveWords(t, second))
 
 			const words = 40
 			pcm := testspeech.Words(numbers(1, words)...)
@@ -73,8 +74,8 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// speakTo opens a session at a listen of its own that knows these recognisers, the most wanted first.
-func speakTo(t *testing.T, s *stack.Stack, uid string, recognizers ...string) *speaker {
+// speakTo opens a session, in English, at a listen of its own that knows these recognisers, the most wanted first.
+func speakTo(t *testing.T, s *stack.Stack, uid string, c client.Config, recognizers ...string) *speaker {
 	t.Helper()
 	listen := s.Listen.With("DEEPGRAM_URL=" + strings.Join(recognizers, ","))
 	process, err := listen.Start(t.Context(), 0)
@@ -86,14 +87,11 @@ func speakTo(t *testing.T, s *stack.Stack, uid string, recognizers ...string) *s
 			t.Error(err)
 		}
 	})
-	token, err := s.UserToken(uid, time.Hour)
-	if err != nil {
+	if c.Token, err = s.UserToken(uid, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	return dialAt(t, client.Config{
-		URL: "ws" + strings.TrimPrefix(process.URL, "http") + "/v4/listen", Token: token, Device: "device",
-		Codec: source.PCM16, SampleRate: testspeech.Rate, Language: "en", Query: url.Values{"interim": {"1"}},
-	})
+	c.URL, c.Device, c.Language = "ws"+strings.TrimPrefix(process.URL, "http")+"/v4/listen", "device", "en"
+	return dialAt(t, c)
 }
 
 // serveWords gives the address of a recogniser.

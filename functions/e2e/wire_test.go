@@ -159,11 +159,8 @@ func (p *player) say(c *connection, what string) {
 	} else if m := quiet.FindStringSubmatch(what); m != nil {
 		p.audio(c, channel(m[2]), testspeech.Silence(p.duration(m[1])))
 	} else if m := murmured.FindStringSubmatch(what); m != nil {
-		for packet, err := range packets(unworded(p.duration(m[1])), shortPacket) {
-			if err != nil {
-				p.t.Fatal(err)
-			}
-			c.send(p.frame(c, 1, packet.Data))
+		for packet := range slices.Chunk(testspeech.Bytes(unworded(p.duration(m[1]))), 2*testspeech.FrameSamples) {
+			c.send(p.frame(c, 1, packet))
 		}
 	} else if m := idle.FindStringSubmatch(what); m != nil {
 		p.wait(m[1])
