@@ -31,7 +31,7 @@ type Reader interface {
 	Days(ctx context.Context, uid, first, last string) ([]usage.Period, error)
 	Months(ctx context.Context, uid, first, last string) ([]usage.Period, error)
 	Profile(ctx context.Context, uid string) (account.Profile, error)
-	Webhook(ctx context.Context, uid string, t account.WebhookType) (account.Webhook, error)
+	Webhooks(ctx context.Context, uid string) (map[account.WebhookType]account.Webhook, error)
 }
 
 // Store is what changes are made to. A commit or a deletion takes effect only if the stored conversation is still the

@@ -287,6 +287,12 @@ func TestWebhooks(t *testing.T) {
 	}
 	wantProblem(t, r.call("POST", target, `{"url":""}`, "Content-Type", "text/plain"), http.StatusUnsupportedMediaType)
 	wantProblem(t, r.call("GET", "/v1/users/developer/webhook/else", ""), http.StatusNotFound)
+	const audio = "/v1/users/developer/webhook/audio_bytes"
+	wantStatus(t, r.call("POST", audio, `{"url":"https://example.com,10"}`), http.StatusOK) // as Omi's apps set it
+	if got := decode[account.Webhook](t, r.call("GET", audio, "")); !got.Enabled || got.URL != "https://example.com,10" {
+		t.Errorf("got %+v, want it as it was set, enabled", got)
+	}
+	wantProblem(t, r.call("POST", audio, `{"url":"example.com,10"}`), http.StatusBadRequest)
 }
 
 func TestUsage(t *testing.T) {

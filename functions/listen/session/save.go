@@ -35,6 +35,7 @@ type outcome struct {
 	last     transcript.Page      // its last page, where it was read
 	attached bool                 // it is the conversation to go on with
 	took     bool                 // the commit took effect; else nothing of it did
+	acked    uint32               // through which frame it acknowledged audio
 	at       time.Time            // when that was known
 	reread   bool                 // stored and last were read back: somebody else may have written
 	gone     bool                 // the conversation was deleted
@@ -130,7 +131,7 @@ func (s *scribe) save(ctx context.Context, now time.Time) {
 	ctx, span := beginSave(ctx, &c)
 	go func() {
 		o, err := s.commit(ctx, c, pages, flush)
-		o.err, o.at = err, time.Now()
+		o.err, o.at, o.acked = err, time.Now(), c.Acked.Sequence
 		o.reported = reported
 		if err == nil && o.took {
 			s.appended.tell(ctx, &o.stored, news)
@@ -250,6 +251,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 	case o.silence.Acked.Sequence > 0:
 		s.draft.acked.stored, s.deviceTime = o.silence.Acked, o.silence.DeviceTime
 		s.tell(wire.AudioAck(o.silence.Acked.Sequence))
+		s.relay.acknowledged(ctx, o.silence.Acked.Sequence)
 		return
 	case o.photo != nil:
 		s.photos = s.photos[1:]
@@ -264,6 +266,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		if s.params.Numbered && o.stored.Acked.Sequence > s.draft.acked.stored.Sequence {
 			s.tell(wire.AudioAck(o.stored.Acked.Sequence))
 		}
+		s.relay.acknowledged(ctx, o.acked) // what was read back may be of a newer session, which got the audio again
 		s.signalStored(ctx, o.at)
 		s.draft.committed(o.stored)
 		s.reported = o.reported
@@ -305,6 +308,7 @@ func (s *scribe) begin(stored conversation.Conversation, last transcript.Page) {
 	s.conversations++
 	s.reported = stored.Usage
 	s.generation, s.device, s.deviceTime = stored.Session.Generation, stored.Device, stored.DeviceTime
+	s.relay.into(stored.ID)
 	s.tell(wire.ConversationSession(stored.ID, stored.WireStatus()))
 	if s.params.Numbered {
 		s.tell(wire.AudioAck(stored.Acked.Sequence))
