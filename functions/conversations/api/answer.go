@@ -71,7 +71,7 @@ func (a *API) handler(h handle) http.HandlerFunc {
 			fail(w, r, err)
 			return
 		}
-		write(w, r, reply)
+		a.write(w, r, reply)
 	}
 }
 
@@ -93,7 +93,7 @@ func (a *API) know(ctx context.Context, uid string, signedIn time.Time) (account
 
 // write sends an answer. One to a GET has a tag made from its octets, or where it has photos from what names them, and is
 // not sent to who has it.
-func write(w http.ResponseWriter, r *http.Request, reply answer) {
+func (a *API) write(w http.ResponseWriter, r *http.Request, reply answer) {
 	header := w.Header()
 	maps.Copy(header, reply.header)
 	header.Set("Cache-Control", "private, no-cache") // keep it, but ask
@@ -131,6 +131,10 @@ func write(w http.ResponseWriter, r *http.Request, reply answer) {
 	header.Set("Content-Type", "application/json")
 	if reply.status != 0 {
 		w.WriteHeader(reply.status)
+	}
+	if reply.photos != nil {
+		a.send(w, body.Bytes())
+		return
 	}
 	_, _ = w.Write(body.Bytes()) // a client that has gone needs no answer
 }

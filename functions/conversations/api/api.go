@@ -70,13 +70,18 @@ type Options struct {
 type API struct {
 	Options
 	limits *limits
-	photos *semaphore.Weighted // of photoBytes: what the answers hold that are being made
+	photos *semaphore.Weighted // of photoBytes: what the answers hold that are being made and sent
 	mux    *http.ServeMux
+
+	sendLimit time.Duration
 }
 
 // New makes an API.
 func New(o Options) *API {
-	a := &API{Options: o, limits: newLimits(o.Rate, o.Burst, o.Shared), photos: semaphore.NewWeighted(photoBytes), mux: http.NewServeMux()}
+	a := &API{
+		Options: o, limits: newLimits(o.Rate, o.Burst, o.Shared), photos: semaphore.NewWeighted(photoBytes),
+		mux: http.NewServeMux(), sendLimit: sendLimit,
+	}
 	for pattern, handle := range a.routes() {
 		a.mux.HandleFunc(pattern, a.handler(handle))
 	}
