@@ -80,20 +80,6 @@ type visitor struct {
 	profile account.Profile
 }
 
-// know is the visitor whose token holds, unless it was taken back since they signed in.
-func (d *door) know(ctx context.Context, uid string, signedIn time.Time) (visitor, error) {
-	profile, err := d.read.Profile(ctx, uid)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		return visitor{}, fault.Newf(fault.Unauthenticated, "read profile", "unknown user")
-	case err != nil:
-		return visitor{}, fault.Wrap("read profile", err)
-	case profile.Revoked(signedIn):
-		return visitor{}, fault.Newf(fault.Revoked, "read profile", "the token was revoked: sign in again")
-	}
-	return visitor{uid, profile}, nil
-}
-
 // identify finds out whose token a client has, and since when.
 type identify func(context.Context, *wire.Socket) (uid string, signedIn time.Time, err error)
 
@@ -112,9 +98,9 @@ func (d *door) open(w http.ResponseWriter, r *http.Request, identify identify) {
 		trace.WithAttributes(attribute.String("session_id", id)))
 	ctx = logging.WithTrace(logging.With(ctx, slog.String("session_id", id)))
 	uid, signedIn, err := identify(ctx, socket)
-	var v visitor
+	v := visitor{uid: uid}
 	if err == nil {
-		v, err = d.know(ctx, uid, signedIn)
+		v.profile, err = d.read.Admit(ctx, uid, signedIn)
 	}
 	if err == nil {
 		err = d.visit(ctx, id, v, socket, r)

@@ -287,10 +287,11 @@ func visit(t *testing.T, b *bridge, firestore *firestoretest.Server, lasts time.
 		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/v4/listen?codec=pcm16&sample_rate=16000&language=en", nil)
 		r.Header.Set("X-Device-Id-Hash", "phone")
 		d := door{recognizer: &ear{}, store: b.store, read: b.store.Read, limits: limits{SessionAge: longest}}
-		v, err := d.know(ctx, "anna", time.Now())
+		profile, err := b.store.Read.Admit(ctx, "anna", time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
+		v := visitor{"anna", profile}
 		if params, _, err = d.admit(ctx, v, r); err != nil {
 			t.Fatal(err)
 		}

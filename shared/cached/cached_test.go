@@ -302,7 +302,7 @@ func excerpt(text, other string) string {
 // reads are the methods of the store that change nothing.
 var reads = []string{
 	"Close", "Conversation", "Count", "Days", "Delivery", "Device", "Due", "Finished", "FirstSegments", "Hours",
-	"LatestDevice", "List", "Months", "Newest", "Photos", "Profile", "Segments", "Tail", "Webhooks",
+	"List", "Months", "Newest", "NewestLive", "Photos", "Profile", "Segments", "Tail", "Webhooks",
 }
 
 // Whatever the store learns to write is one of the writes above.

@@ -179,6 +179,22 @@ func (r *Reader) Profile(ctx context.Context, uid string) (account.Profile, erro
 	return r.profiles.Get(ctx, uid)
 }
 
+// Admit gives the settings of the user whose token holds, on the socket and beside it. Unauthenticated: nobody knows them;
+// Revoked: the token was taken back since they signed in.
+func (r *Reader) Admit(ctx context.Context, uid string, signedIn time.Time) (account.Profile, error) {
+	const op = "read profile"
+	profile, err := r.Profile(ctx, uid)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return profile, fault.Newf(fault.Unauthenticated, op, "unknown user")
+	case err != nil:
+		return profile, fault.Wrap(op, err)
+	case profile.Revoked(signedIn):
+		return profile, fault.Newf(fault.Revoked, op, "the token was revoked: sign in again")
+	}
+	return profile, nil
+}
+
 type webhooks = map[account.WebhookType]account.Webhook
 
 // Webhooks gives where events go, by type.

@@ -30,7 +30,8 @@ type Reader interface {
 	Count(ctx context.Context, uid string, f conversation.Filter) (int, error)
 	Days(ctx context.Context, uid, first, last string) ([]usage.Period, error)
 	Months(ctx context.Context, uid, first, last string) ([]usage.Period, error)
-	Profile(ctx context.Context, uid string) (account.Profile, error)
+	// Admit gives the profile. fault.Unauthenticated, Revoked: whoever signed in then may not come in.
+	Admit(ctx context.Context, uid string, signedIn time.Time) (account.Profile, error)
 	Webhooks(ctx context.Context, uid string) (map[account.WebhookType]account.Webhook, error)
 }
 
@@ -42,7 +43,7 @@ type Store interface {
 	Commit(ctx context.Context, uid string, c *conversation.Conversation, pages ...transcript.Page) error
 	Delete(ctx context.Context, uid string, c *conversation.Conversation) error
 	Device(ctx context.Context, uid, device string) (conversation.Device, error)
-	LatestDevice(ctx context.Context, uid string) (conversation.Device, error)
+	NewestLive(ctx context.Context, uid string) (cid string, err error) // of whatever device; "": none is live
 	ChangeWebhook(ctx context.Context, uid string, t account.WebhookType, edit func(*account.Webhook)) error
 }
 

@@ -34,7 +34,7 @@ type memory struct {
 	mu       sync.Mutex
 	clock    time.Time
 	all      map[string]conversation.Conversation               // by {uid}/{cid}
-	devices  map[string]conversation.Device                     // by {uid}/{device}; "" is the latest
+	devices  map[string]conversation.Device                     // by {uid}/{device}
 	hooks    map[string]map[account.WebhookType]account.Webhook // by uid
 	photos   []conversation.Photo                               // of each conversation that counts them
 	profiles map[string]account.Profile
@@ -132,8 +132,15 @@ func (r reader) Photos(_ context.Context, _ string, c *conversation.Conversation
 	return r.photos[:c.Photos], r.down
 }
 
-func (r reader) Profile(_ context.Context, uid string) (account.Profile, error) {
-	return find(r.memory, r.profiles, uid)
+func (r reader) Admit(_ context.Context, uid string, signedIn time.Time) (account.Profile, error) {
+	profile, err := find(r.memory, r.profiles, uid)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return profile, fault.Newf(fault.Unauthenticated, "read profile", "unknown user")
+	case err == nil && profile.Revoked(signedIn):
+		err = fault.Newf(fault.Revoked, "read profile", "the token was revoked")
+	}
+	return profile, err
 }
 
 func (r reader) Webhooks(_ context.Context, uid string) (map[account.WebhookType]account.Webhook, error) {
@@ -186,8 +193,16 @@ func (w writer) Device(_ context.Context, uid, device string) (conversation.Devi
 	return find(w.memory, w.devices, uid+"/"+device)
 }
 
-func (w writer) LatestDevice(_ context.Context, uid string) (conversation.Device, error) {
-	return find(w.memory, w.devices, uid+"/")
+func (w writer) NewestLive(_ context.Context, uid string) (cid string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var newest conversation.Conversation
+	for key, c := range w.all {
+		if strings.HasPrefix(key, uid+"/") && c.Status == conversation.Live && c.CreatedAt.After(newest.CreatedAt) {
+			newest = c
+		}
+	}
+	return newest.ID, w.down
 }
 
 func (w writer) ChangeWebhook(_ context.Context, uid string, t account.WebhookType, edit func(*account.Webhook)) error {
