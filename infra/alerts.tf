@@ -318,12 +318,25 @@ resource "google_monitoring_alert_policy" "events_waiting" {
     }
   }
 
-  # It keeps events for ten minutes alone: what waits for longer is gone, before it is too old for the condition above or
-  # becomes a dead letter.
+  # These two keep events for ten minutes alone: what waits for longer is gone, before it is too old for the condition
+  # above or becomes a dead letter.
   conditions {
     display_name = "oldest event that is soon gone"
     condition_threshold {
       filter          = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.transcript_appended_integrations.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 120
+      duration        = "120s"
+      aggregations {
+        alignment_period   = "60s"
+        per_series_aligner = "ALIGN_MAX"
+      }
+    }
+  }
+  conditions {
+    display_name = "oldest audio that is soon gone"
+    condition_threshold {
+      filter          = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.audio_appended_integrations.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
       comparison      = "COMPARISON_GT"
       threshold_value = 120
       duration        = "120s"

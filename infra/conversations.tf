@@ -308,20 +308,6 @@ resource "google_firestore_field" "photos_created_at" {
   depends_on = [google_firestore_field.unindexed]
 }
 
-resource "google_firestore_field" "devices_attached_at" {
-  database   = google_firestore_database.default.name
-  collection = "devices"
-  field      = "attached_at"
-
-  index_config {
-    indexes {
-      order       = "DESCENDING"
-      query_scope = "COLLECTION"
-    }
-  }
-  depends_on = [google_firestore_field.unindexed]
-}
-
 resource "google_project_iam_member" "conversations_traces" {
   project = var.project_id
   role    = "roles/telemetry.tracesWriter"

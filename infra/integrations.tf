@@ -185,6 +185,44 @@ resource "google_pubsub_subscription_iam_member" "transcript_appended_integratio
   member       = google_project_service_identity.agents["pubsub"].member
 }
 
+resource "google_pubsub_subscription" "audio_appended_integrations" {
+  name                       = "audio-appended-integrations"
+  topic                      = google_pubsub_topic.audio_appended.id
+  ack_deadline_seconds       = 600
+  message_retention_duration = "600s" # the least there is: audio is told while it is news
+  enable_message_ordering    = true   # what one device has heard, in the order in which it did
+
+  push_config {
+    push_endpoint = google_cloud_run_v2_service.integrations.uri
+    oidc_token {
+      service_account_email = google_service_account.push.email
+      audience              = "earshot-integrations"
+    }
+  }
+
+  retry_policy {
+    minimum_backoff = "10s"
+    maximum_backoff = "600s"
+  }
+
+  dead_letter_policy {
+    dead_letter_topic     = google_pubsub_topic.dead_letter.id
+    max_delivery_attempts = 20
+  }
+
+  expiration_policy {
+    ttl = "" # never
+  }
+  depends_on = [google_pubsub_topic_iam_member.dead_letter]
+}
+
+# To move a message to the dead letters, Pub/Sub takes it from here by itself.
+resource "google_pubsub_subscription_iam_member" "audio_appended_integrations" {
+  subscription = google_pubsub_subscription.audio_appended_integrations.id
+  role         = "roles/pubsub.subscriber"
+  member       = google_project_service_identity.agents["pubsub"].member
+}
+
 resource "google_cloud_run_v2_service_iam_member" "integrations_push" {
   name     = google_cloud_run_v2_service.integrations.name
   location = var.region

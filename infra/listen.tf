@@ -176,6 +176,12 @@ resource "google_pubsub_topic_iam_member" "listen_transcript_appended" {
   member = google_service_account.listen.member
 }
 
+resource "google_pubsub_topic_iam_member" "listen_audio_appended" {
+  topic  = google_pubsub_topic.audio_appended.id
+  role   = "roles/pubsub.publisher"
+  member = google_service_account.listen.member
+}
+
 resource "google_project_iam_member" "listen_traces" {
   project = var.project_id
   role    = "roles/telemetry.tracesWriter"

@@ -18,6 +18,12 @@ resource "google_pubsub_topic" "transcript_appended" {
   depends_on   = [time_sleep.key]
 }
 
+resource "google_pubsub_topic" "audio_appended" {
+  name         = "audio-appended"
+  kms_key_name = google_kms_crypto_key.data.id
+  depends_on   = [time_sleep.key]
+}
+
 resource "google_pubsub_topic" "usage_recorded" {
   name         = "usage-recorded"
   kms_key_name = google_kms_crypto_key.data.id

@@ -236,7 +236,7 @@ func TestReads(t *testing.T) {
 		{"GET /v1/users/me/usage?period=yearly", 12, 1},
 		{"GET /v1/users/me/usage?period=all_time", int64(time.Now().Month()), 1},
 		{"GET /v1/users/me/subscription", 1, 1},
-		{"GET /v1/users/developer/webhooks/status", 4, 4},
+		{"GET /v1/users/developer/webhooks/status", 1, 1},
 	} {
 		method, target, _ := strings.Cut(tt.request, " ")
 		documents, calls := w.reads(func() { a.want(method, target, "") })

@@ -56,6 +56,7 @@ func run(ctx context.Context) (err error) {
 	sub := subscriber.New(map[string]func(context.Context, event.Event) error{
 		event.ConversationFinalized: sender.ConversationFinalized,
 		event.TranscriptAppended:    sender.TranscriptAppended,
+		event.AudioAppended:         sender.AudioAppended,
 	})
 	framework, err := server.CloudEvents(ctx, sub.Receive)
 	if err != nil {

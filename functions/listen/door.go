@@ -80,20 +80,6 @@ type visitor struct {
 	profile account.Profile
 }
 
-// know is the visitor whose token holds, unless it was taken back since they signed in.
-func (d *door) know(ctx context.Context, uid string, signedIn time.Time) (visitor, error) {
-	profile, err := d.read.Profile(ctx, uid)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		return visitor{}, fault.Newf(fault.Unauthenticated, "read profile", "unknown user")
-	case err != nil:
-		return visitor{}, fault.Wrap("read profile", err)
-	case profile.Revoked(signedIn):
-		return visitor{}, fault.Newf(fault.Revoked, "read profile", "the token was revoked: sign in again")
-	}
-	return visitor{uid, profile}, nil
-}
-
 // identify finds out whose token a client has, and since when.
 type identify func(context.Context, *wire.Socket) (uid string, signedIn time.Time, err error)
 
@@ -112,9 +98,9 @@ func (d *door) open(w http.ResponseWriter, r *http.Request, identify identify) {
 		trace.WithAttributes(attribute.String("session_id", id)))
 	ctx = logging.WithTrace(logging.With(ctx, slog.String("session_id", id)))
 	uid, signedIn, err := identify(ctx, socket)
-	var v visitor
+	v := visitor{uid: uid}
 	if err == nil {
-		v, err = d.know(ctx, uid, signedIn)
+		v.profile, err = d.read.Admit(ctx, uid, signedIn)
 	}
 	if err == nil {
 		err = d.visit(ctx, id, v, socket, r)
@@ -161,7 +147,7 @@ func (d *door) admit(ctx context.Context, v visitor, r *http.Request) (session.P
 		return session.Params{}, nil, err
 	}
 	params.Allowance = d.allowance(ctx, v.uid, v.profile)
-	params.Append = d.overheard(ctx, v.uid)
+	params.Append, params.Relay = d.overheard(ctx, v.uid)
 	return params, decoders, nil
 }
 
@@ -185,15 +171,20 @@ func (d *door) allowance(ctx context.Context, uid string, p account.Profile) *ti
 	return &left
 }
 
-// overheard reports whether the user has words told as they come. It is read once: a webhook that is enabled is told of
-// the next session, and what one that was disabled isn't to be told functions/integrations knows. That it can't be known
-// is no reason to let nobody in: what isn't told now is told when the conversation is finished.
-func (d *door) overheard(ctx context.Context, uid string) bool {
-	hook, err := d.read.Webhook(ctx, uid, account.RealtimeTranscript)
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		logging.Error(ctx, "webhook_not_read", err)
+// overheard reports whether the user has words told as they come, and audio, in stretches of how long; 0: not. It is read
+// once: a webhook that is enabled is told of the next session, and what one that was disabled isn't to be told
+// functions/integrations knows. That it can't be known is no reason to let nobody in: words that aren't told now are told
+// when the conversation is finished.
+func (d *door) overheard(ctx context.Context, uid string) (words bool, audio time.Duration) {
+	hooks, err := d.read.Webhooks(ctx, uid)
+	if err != nil {
+		logging.Error(ctx, "webhooks_not_read", err)
 	}
-	return err == nil && hook.Enabled && hook.URL != ""
+	wanted := func(t account.WebhookType) bool { return hooks[t].Enabled && hooks[t].URL != "" }
+	if wanted(account.AudioBytes) {
+		_, audio = hooks[account.AudioBytes].Audio()
+	}
+	return wanted(account.RealtimeTranscript), audio
 }
 
 // deviceID is what may be the name of a document.

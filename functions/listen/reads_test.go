@@ -224,7 +224,8 @@ const longest = 55 * time.Minute
 // What a session reads it reads when it begins, and after that only who counts its usage reads, an hour's document with
 // each report; so that an hour of sessions costs at most 10 reads of Firestore. The second one goes on with the
 // conversation of the first, which costs most, and finds nothing in Redis. The documents are in a real store, behind the
-// real client; only the time of the sessions is virtual.
+// real client; only the time of the sessions is virtual. Who has none of the webhooks, or one, costs a read for them; each
+// more costs one more.
 func TestReadsOfAnHour(t *testing.T) {
 	firestore, err := firestoretest.NewServer(firestoretest.Options{})
 	if err != nil {
@@ -235,6 +236,12 @@ func TestReadsOfAnHour(t *testing.T) {
 	redis := redistest.New(t)
 	first, second := open(t, redis), open(t, redis)
 	if err := first.PutProfile(t.Context(), "anna", account.Profile{Plan: "basic"}); err != nil {
+		t.Fatal(err)
+	}
+	err = first.ChangeWebhook(t.Context(), "anna", account.AudioBytes, func(w *account.Webhook) {
+		*w = account.Webhook{URL: "https://example.com,10", Enabled: true}
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	a, b := newBridge(t, first), newBridge(t, second)
@@ -280,14 +287,18 @@ func visit(t *testing.T, b *bridge, firestore *firestoretest.Server, lasts time.
 		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/v4/listen?codec=pcm16&sample_rate=16000&language=en", nil)
 		r.Header.Set("X-Device-Id-Hash", "phone")
 		d := door{recognizer: &ear{}, store: b.store, read: b.store.Read, limits: limits{SessionAge: longest}}
-		v, err := d.know(ctx, "anna", time.Now())
+		profile, err := b.store.Read.Admit(ctx, "anna", time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
+		v := visitor{"anna", profile}
 		if params, _, err = d.admit(ctx, v, r); err != nil {
 			t.Fatal(err)
 		}
 	})
+	if params.Relay != 10*time.Second || params.Append {
+		t.Errorf("words are told: %v, and audio each %v; want audio alone, each 10 s", params.Append, params.Relay)
+	}
 	decoder, err := audio.NewDecoder(audio.PCM16, 16_000)
 	if err != nil {
 		t.Fatal(err)

@@ -73,6 +73,8 @@ func (c code) published(function string) []string {
 				found[topics["UsageRecorded"]] = true
 			case "OfAppended":
 				found[topics["TranscriptAppended"]] = true
+			case "OfAudio":
+				found[topics["AudioAppended"]] = true
 			}
 			return true
 		})

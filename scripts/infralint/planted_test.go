@@ -42,6 +42,7 @@ var planted = []struct{ name, rule, file, old, new, want string }{
 	{"an event taken by another function", "subscriptions", "functions/usage/main.go", "event.UsageRecorded:", "event.TranscriptAppended:", "transcript-appended-usage"},
 	{"a subscription of another topic", "subscriptions", "infra/usage.tf", "google_pubsub_topic.usage_recorded.id", "google_pubsub_topic.dead_letter.id", "usage-recorded-usage of usage-recorded"},
 	{"fewer deliveries", "subscriptions", "infra/finalize.tf", "max_delivery_attempts = 20", "max_delivery_attempts = 5", "max_delivery_attempts"},
+	{"audio out of order", "subscriptions", "infra/integrations.tf", "enable_message_ordering    = true ", "enable_message_ordering    = false", "keeps the order: false, want true"},
 	{"events that are gone before somebody is woken", "subscriptions", "infra/alerts.tf", "threshold_value = 120", "threshold_value = 600", "no alert watches over it by itself"},
 	{
 		"Pub/Sub may not take what failed", "grants", "infra/finalize.tf", "roles/pubsub.subscriber", "roles/pubsub.viewer",

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"earshot.dev/shared/event"
 )
 
 const deadLetter = "dead-letter"
@@ -52,6 +54,12 @@ func checkSubscriptions(s system) []string {
 		got[b.value("name")+" of "+topic.value("name")] = true
 		if topic.value("name") != deadLetter {
 			found = append(found, s.checkSubscription(b)...)
+		}
+		ordered := slices.ContainsFunc(event.Types, func(t string) bool {
+			return event.Topic(t) == topic.value("name") && event.Ordered(t)
+		})
+		if got := b.value("enable_message_ordering") == "true"; got != ordered {
+			found = append(found, fmt.Sprintf("%s: keeps the order: %v, want %v", b, got, ordered))
 		}
 	}
 	return append(found, differ("the subscription", want, got)...)

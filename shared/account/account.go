@@ -2,7 +2,11 @@
 // what became of each delivery.
 package account
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Profile is a user's settings. The zero value of a field is its default.
 type Profile struct {
@@ -37,6 +41,30 @@ type Webhook struct {
 	URL     string `json:"url" firestore:"url"`
 	Secret  string `json:"secret" firestore:"secret"`
 	Enabled bool   `json:"enabled" firestore:"enabled"`
+}
+
+// How long the stretches are that an audio_bytes webhook is told in, unless its address says so, and at most.
+const (
+	usualStretch   = 5 * time.Second
+	longestStretch = 30 * time.Second
+)
+
+// Audio is where an audio_bytes webhook goes, and in stretches of how long. Omi's apps set both as one address,
+// "https://example.com/hear,10", where the seconds may be missing.
+func (w Webhook) Audio() (address string, stretch time.Duration) {
+	comma := strings.LastIndexByte(w.URL, ',')
+	if comma < 0 {
+		return w.URL, usualStretch
+	}
+	after := w.URL[comma+1:]
+	if after == "" {
+		return w.URL[:comma], usualStretch
+	}
+	seconds, err := strconv.Atoi(after)
+	if err != nil { // the comma is part of the address
+		return w.URL, usualStretch
+	}
+	return w.URL[:comma], min(max(1, time.Duration(seconds)), longestStretch/time.Second) * time.Second
 }
 
 // Delivery is what became of telling a receiver of one event. It is written before and after each attempt, and a delivery

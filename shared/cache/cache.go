@@ -10,6 +10,7 @@ import (
 
 	"github.com/maypok86/otter/v2"
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/semaphore"
 
 	"earshot.dev/shared/fault"
 )
@@ -19,8 +20,16 @@ const (
 	defaultNegativeTTL = 10 * time.Second
 	defaultLocalBytes  = 16 << 20
 
-	loadTimeout = 5 * time.Second // of the loader
+	loadTimeout = 5 * time.Second // of the loader, and of its wait for a turn
+
+	// maxLoads is how many loaders run at once in this process. It leaves room for writes among the 100 calls at once that
+	// most servers take on one connection. https://grpc.io/docs/guides/performance/#general
+	maxLoads = 64
 )
+
+// loading bounds the loads of all Queries together, so that what is behind them isn't stampeded where Redis can't be
+// reached. A loader asks no Query, so that none waits for itself.
+var loading = semaphore.NewWeighted(maxLoads)
 
 // Options say what a Query is called and how long it keeps what.
 type Options struct {
@@ -265,7 +274,6 @@ func (q *Query[T]) fetch(ctx context.Context, key string, f *flight[T], at sight
 func (q *Query[T]) call(ctx context.Context, key string) (value T, err error) {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	q.stats.loads.Add(1)
 	defer func() {
 		if r := recover(); r != nil {
 			err = fault.Escalate(fault.Critical, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
@@ -278,6 +286,11 @@ func (q *Query[T]) call(ctx context.Context, key string) (value T, err error) {
 			}
 		}
 	}()
+	if err := loading.Acquire(ctx, 1); err != nil {
+		return value, fault.New(fault.Unavailable, "wait for a turn", err)
+	}
+	defer loading.Release(1)
+	q.stats.loads.Add(1)
 	return q.load(ctx, key)
 }
 

@@ -21,6 +21,10 @@
 // has its own deadline and outlives the caller that began it: one who gives up doesn't fail those who still wait. A
 // loader that panics is an error to all of them.
 //
+// Of different keys 64 are loaded at once in a process, whatever Queries they are of; others wait for their turn. So the
+// loads of a process are bounded where Redis can't be reached, and each question is one: what this process holds doesn't
+// answer then, since a write by another couldn't be known of.
+//
 // # No stale value comes back
 //
 // A writer calls [Query.Invalidate] after its commit, which deletes the entry. A loader that read before the commit

@@ -180,3 +180,44 @@ func TestUndone(t *testing.T) {
 		u.close()
 	})
 }
+
+// Without Redis each key is loaded, but few at once, whatever Query asks; who waits for too long for a turn is told so.
+func TestLoadsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const each, keys = 20 * time.Millisecond, 1000
+		var running, most atomic.Int64
+		load := func(context.Context, string) (doc, error) {
+			now := running.Add(1)
+			defer running.Add(-1)
+			for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
+			}
+			<-time.After(each)
+			return doc{Revision: 1}, nil
+		}
+		queries := []*Query[doc]{alone(t, Options{}, load), alone(t, Options{}, load)}
+		began := time.Now()
+		var wg sync.WaitGroup
+		for n := range keys {
+			wg.Go(func() {
+				if got, err := queries[n%2].Get(t.Context(), fmt.Sprint(n)); err != nil || got.Revision != 1 {
+					t.Errorf("got %+v, %v, want revision 1", got, err)
+				}
+			})
+		}
+		wg.Wait()
+		if got := most.Load(); got != maxLoads {
+			t.Errorf("%d loads at once, want %d", got, maxLoads)
+		}
+		if took, want := time.Since(began), (keys+maxLoads-1)/maxLoads*each; took != want {
+			t.Errorf("took %v, want %v: as many at once as may be", took, want)
+		}
+		if err := loading.Acquire(t.Context(), maxLoads); err != nil {
+			t.Fatal(err)
+		}
+		defer loading.Release(maxLoads)
+		began = time.Now()
+		if _, err := queries[0].Get(t.Context(), "k"); !fault.Is(err, fault.Unavailable) || time.Since(began) != loadTimeout {
+			t.Errorf("without a turn: got %v after %v, want unavailable after %v", err, time.Since(began), loadTimeout)
+		}
+	})
+}

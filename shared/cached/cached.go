@@ -82,7 +82,7 @@ func (s *Store) RecordUsage(ctx context.Context, uid, cid string, hours usage.Ho
 // ChangeWebhook is [store.Store.ChangeWebhook].
 func (s *Store) ChangeWebhook(ctx context.Context, uid string, t account.WebhookType, edit func(*account.Webhook)) error {
 	err := s.Store.ChangeWebhook(ctx, uid, t, edit)
-	s.Read.webhooks.Invalidate(ctx, webhookKey(uid, t))
+	s.Read.webhooks.Invalidate(ctx, uid)
 	return err
 }
 

@@ -128,7 +128,7 @@ func shown(ctx context.Context, read source) (string, error) {
 	add(read.Count(ctx, uid, conversation.Filter{Statuses: []conversation.Status{conversation.Live}}))
 	add(read.Days(ctx, uid, "2026-11-01", "2026-11-31"))
 	add(read.Months(ctx, uid, "2026-01", "2026-12"))
-	add(read.Webhook(ctx, uid, account.MemoryCreated))
+	add(read.Webhooks(ctx, uid))
 	if len(errs) > 0 {
 		return "", errs[0]
 	}
@@ -143,7 +143,7 @@ type source interface {
 	Count(ctx context.Context, uid string, f conversation.Filter) (int, error)
 	Days(ctx context.Context, uid, first, last string) ([]usage.Period, error)
 	Months(ctx context.Context, uid, first, last string) ([]usage.Period, error)
-	Webhook(ctx context.Context, uid string, t account.WebhookType) (account.Webhook, error)
+	Webhooks(ctx context.Context, uid string) (map[account.WebhookType]account.Webhook, error)
 }
 
 // documents are read without a cache.
@@ -302,7 +302,7 @@ func excerpt(text, other string) string {
 // reads are the methods of the store that change nothing.
 var reads = []string{
 	"Close", "Conversation", "Count", "Days", "Delivery", "Device", "Due", "Finished", "FirstSegments", "Hours",
-	"LatestDevice", "List", "Months", "Newest", "Photos", "Profile", "Segments", "Tail", "Webhook",
+	"List", "Months", "Newest", "NewestLive", "Photos", "Profile", "Segments", "Tail", "Webhooks",
 }
 
 // Whatever the store learns to write is one of the writes above.

@@ -32,7 +32,7 @@ type Reader struct {
 	lists    *cache.Group[listing]              // by uid and question
 	usage    *cache.Group[[]usage.Period]       // by uid and span
 	profiles *cache.Query[account.Profile]      // by uid
-	webhooks *cache.Query[account.Webhook]      // by uid/type
+	webhooks *cache.Query[webhooks]             // by uid
 }
 
 // localTTL is for what can't become stale, since its key would be another then.
@@ -81,11 +81,8 @@ func newReader(db *store.Store, rdb *redis.Client) *Reader {
 				return db.Months(ctx, uid, s[1], s[2])
 			}),
 		profiles: cache.New(rdb, cache.Options{Name: "profile", Version: 1, TTL: settingsTTL, LocalTTL: settingsTTL}, db.Profile),
-		webhooks: cache.New(rdb, cache.Options{Name: "webhook", Version: 1},
-			func(ctx context.Context, key string) (account.Webhook, error) {
-				uid, t, _ := strings.Cut(key, "/")
-				return db.Webhook(ctx, uid, account.WebhookType(t))
-			}),
+		webhooks: cache.New(rdb, cache.Options{Name: "webhooks", Version: 1},
+			func(ctx context.Context, uid string) (webhooks, error) { return db.Webhooks(ctx, uid) }),
 	}
 	r.lists = cache.NewGroup(rdb, cache.Options{Name: "list", Version: 1, LocalTTL: localTTL},
 		func(ctx context.Context, uid, key string) (listing, error) { return r.list(ctx, db, uid, key) })
@@ -182,11 +179,37 @@ func (r *Reader) Profile(ctx context.Context, uid string) (account.Profile, erro
 	return r.profiles.Get(ctx, uid)
 }
 
-func webhookKey(uid string, t account.WebhookType) string { return uid + "/" + string(t) }
+// Admit gives the settings of the user whose token holds, on the socket and beside it. Unauthenticated: nobody knows them;
+// Revoked: the token was taken back since they signed in.
+func (r *Reader) Admit(ctx context.Context, uid string, signedIn time.Time) (account.Profile, error) {
+	const op = "read profile"
+	profile, err := r.Profile(ctx, uid)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return profile, fault.Newf(fault.Unauthenticated, op, "unknown user")
+	case err != nil:
+		return profile, fault.Wrap(op, err)
+	case profile.Revoked(signedIn):
+		return profile, fault.Newf(fault.Revoked, op, "the token was revoked: sign in again")
+	}
+	return profile, nil
+}
 
-// Webhook gives where a type of event goes.
+type webhooks = map[account.WebhookType]account.Webhook
+
+// Webhooks gives where events go, by type.
+func (r *Reader) Webhooks(ctx context.Context, uid string) (map[account.WebhookType]account.Webhook, error) {
+	return r.webhooks.Get(ctx, uid)
+}
+
+// Webhook gives where a type of event goes. NotFound: nowhere.
 func (r *Reader) Webhook(ctx context.Context, uid string, t account.WebhookType) (account.Webhook, error) {
-	return r.webhooks.Get(ctx, webhookKey(uid, t))
+	hooks, err := r.Webhooks(ctx, uid)
+	hook, ok := hooks[t]
+	if err == nil && !ok {
+		err = fault.Newf(fault.NotFound, "read webhook", "there is none of the type")
+	}
+	return hook, err
 }
 
 // Days is [store.Store.Days].

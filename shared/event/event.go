@@ -2,8 +2,8 @@
 // ids.
 //
 // An event says that something was committed. It may come twice, late, or out of order, and it carries ids
-// rather than content, so a consumer looks at the store for what is true now; but for TranscriptAppended, which carries
-// the words, since they are told while they are said. Ids are made from what was committed and not from when it was
+// rather than content, so a consumer looks at the store for what is true now; but for TranscriptAppended and AudioAppended,
+// which carry what was said, since they are told while it is. Ids are made from what was committed and not from when it was
 // told: telling again gives the same id.
 package event
 
@@ -23,11 +23,16 @@ const (
 	ConversationEnded     = "conversation.ended.v1"
 	ConversationFinalized = "conversation.finalized.v1"
 	TranscriptAppended    = "transcript.appended.v1"
+	AudioAppended         = "audio.appended.v1"
 	UsageRecorded         = "usage.recorded.v1"
 )
 
 // Types are all types of events.
-var Types = []string{ConversationEnded, ConversationFinalized, TranscriptAppended, UsageRecorded}
+var Types = []string{ConversationEnded, ConversationFinalized, TranscriptAppended, AudioAppended, UsageRecorded}
+
+// Ordered reports whether events of a type are delivered in the order in which they were published: those of one Order,
+// each after the one before it is done with.
+func Ordered(eventType string) bool { return eventType == AudioAppended }
 
 // Topic is the name of the Pub/Sub topic of a type: without its version, with hyphens.
 func Topic(eventType string) string {
@@ -42,6 +47,7 @@ type Event struct {
 	Subject     string // {uid}/{conversation id}
 	Time        time.Time
 	Traceparent string // W3C trace context of the publisher, if any
+	Order       string // what it is ordered with, where its type is Ordered; who takes it doesn't see it
 	Data        json.RawMessage
 }
 
@@ -68,6 +74,15 @@ type Appended struct {
 	Segments       []transcript.Segment `json:"segments"`
 }
 
+// Audio is the payload of AudioAppended: a stretch of what a session has heard, in 16 bit samples, little endian, of one
+// channel. It is told for people who have an audio_bytes webhook, in order, and isn't kept to be told again.
+type Audio struct {
+	UID            string `json:"uid"`
+	ConversationID string `json:"conversation_id"`
+	SampleRate     int    `json:"sample_rate"` // Hz
+	PCM            []byte `json:"pcm"`
+}
+
 // OfConversation tells that c reached the state that the type, ConversationEnded or ConversationFinalized, names.
 func OfConversation(eventType, uid string, c *conversation.Conversation, now time.Time) (Event, error) {
 	verb := strings.Split(eventType, ".")[1]
@@ -85,6 +100,14 @@ func OfUsage(uid string, c *conversation.Conversation, hours usage.Hours, now ti
 func OfAppended(uid, sessionID string, c *conversation.Conversation, segments []transcript.Segment, now time.Time) (Event, error) {
 	id := fmt.Sprintf("%s:appended:%s:%d", c.ID, sessionID, c.UpdateTime.UnixMicro())
 	return newEvent(id, TranscriptAppended, uid, c.ID, now, Appended{uid, c.ID, segments})
+}
+
+// OfAudio tells the nth stretch of what a session of the device has heard, while it wrote to the conversation a names.
+func OfAudio(sessionID, device string, n int, a Audio, now time.Time) (Event, error) {
+	id := fmt.Sprintf("%s:audio:%s:%d", a.ConversationID, sessionID, n)
+	e, err := newEvent(id, AudioAppended, a.UID, a.ConversationID, now, a)
+	e.Order = a.UID + "/" + device
+	return e, err
 }
 
 func newEvent(id, eventType, uid, cid string, now time.Time, payload any) (Event, error) {

@@ -14,7 +14,7 @@ import (
 func TestTopics(t *testing.T) {
 	want := map[string]string{
 		ConversationEnded: "conversation-ended", ConversationFinalized: "conversation-finalized",
-		TranscriptAppended: "transcript-appended", UsageRecorded: "usage-recorded",
+		TranscriptAppended: "transcript-appended", AudioAppended: "audio-appended", UsageRecorded: "usage-recorded",
 	}
 	for _, eventType := range Types {
 		if got := Topic(eventType); got != want[eventType] {
@@ -54,6 +54,28 @@ func TestAppended(t *testing.T) {
 	}
 	got, err := Decode[Appended](e)
 	if err != nil || got.UID != "u" || got.ConversationID != "c" || !slices.Equal(got.Segments, segments) {
+		t.Errorf("got %+v, %v from %s", got, err, e.Data)
+	}
+}
+
+// A session's stretch has one id however often it is told, and the order of its device.
+func TestAudio(t *testing.T) {
+	a := Audio{UID: "u", ConversationID: "c", SampleRate: 16_000, PCM: []byte{1, 0, 255, 128}}
+	e, err := OfAudio("first", "d", 3, a, time.Unix(1, 0))
+	again, err2 := OfAudio("first", "d", 3, a, time.Unix(2, 0))
+	other, err3 := OfAudio("second", "d", 3, a, time.Unix(1, 0))
+	next, err4 := OfAudio("first", "d", 4, a, time.Unix(1, 0))
+	if err := errors.Join(err, err2, err3, err4); err != nil {
+		t.Fatal(err)
+	}
+	if e.ID != "c:audio:first:3" || again.ID != e.ID || other.ID == e.ID || next.ID == e.ID || e.Subject != "u/c" {
+		t.Errorf("got %q, again %q, of another session %q, next %q", e.ID, again.ID, other.ID, next.ID)
+	}
+	if !Ordered(e.Type) || e.Order != "u/d" || other.Order != e.Order {
+		t.Errorf("ordered with %q, and the device's next session's with %q; want both with u/d", e.Order, other.Order)
+	}
+	got, err := Decode[Audio](e)
+	if err != nil || got.UID != "u" || got.SampleRate != 16_000 || !slices.Equal(got.PCM, a.PCM) {
 		t.Errorf("got %+v, %v from %s", got, err, e.Data)
 	}
 }

@@ -32,6 +32,7 @@ func New(client *pubsub.Client) *Publisher {
 		topic := client.Publisher(event.Topic(eventType))
 		topic.PublishSettings.DelayThreshold = batchDelay
 		topic.PublishSettings.Timeout = ackLimit
+		topic.EnableMessageOrdering = event.Ordered(eventType)
 		topics[eventType] = topic
 	}
 	return &Publisher{topics: topics}
@@ -39,7 +40,7 @@ func New(client *pubsub.Client) *Publisher {
 
 // Publish returns nil once Pub/Sub has the event. With an error it may have it all the same, and may also get it
 // after ctx has ended: the event is to be told again, under the same id. One without a trace of its own gets the
-// current span's. It fails with fault.Unavailable, and for an
+// current span's. Events of one order are to be published one after the other. It fails with fault.Unavailable, and for an
 // event that no topic takes with fault.Invalid, or fault.TooLarge over 10 MB.
 func (p *Publisher) Publish(ctx context.Context, e event.Event) error {
 	const op = "publish"
@@ -48,8 +49,14 @@ func (p *Publisher) Publish(ctx context.Context, e event.Event) error {
 		return fault.Newf(fault.Invalid, op, "there is no topic for events of type %q", e.Type)
 	}
 	e.Traceparent = cmp.Or(e.Traceparent, tracing.Parent(ctx))
-	result := topic.Publish(ctx, &pubsub.Message{Data: e.Data, Attributes: attributes(e)})
-	_, err := result.Get(ctx)
+	m := &pubsub.Message{Data: e.Data, Attributes: attributes(e)}
+	if event.Ordered(e.Type) {
+		m.OrderingKey = e.Order
+	}
+	_, err := topic.Publish(ctx, m).Get(ctx)
+	if err != nil && m.OrderingKey != "" {
+		topic.ResumePublish(m.OrderingKey) // else it takes nothing of this order any more
+	}
 	if errors.Is(err, pubsub.ErrOversizedMessage) {
 		return fault.New(fault.TooLarge, op, err)
 	}

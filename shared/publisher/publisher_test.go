@@ -171,6 +171,25 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
+// Events of one order go under one key, and are taken again after one that could not be published.
+func TestOrdered(t *testing.T) {
+	server, p := connect(t)
+	ordered := told
+	ordered.Type, ordered.Order = event.AudioAppended, "u1/d"
+	if err := p.Publish(t.Context(), ordered); !fault.Is(err, fault.Unavailable) {
+		t.Fatalf("without a topic: got %v, want unavailable", err)
+	}
+	if _, err := server.GServer.CreateTopic(t.Context(), &pubsubpb.Topic{Name: "projects/p/topics/audio-appended"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Publish(t.Context(), ordered); err != nil {
+		t.Fatalf("after one that failed: got %v", err)
+	}
+	if got := server.Messages()[0].OrderingKey; got != "u1/d" {
+		t.Errorf("ordering key: got %q, want u1/d", got)
+	}
+}
+
 // One event at a time, so most of it is the delay for a batch.
 func BenchmarkPublish(b *testing.B) {
 	_, p := connect(b, "conversation-ended")

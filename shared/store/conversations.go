@@ -84,8 +84,17 @@ func (s *Store) Commit(ctx context.Context, uid string, c *conversation.Conversa
 
 // Newest is the id of the newest conversation that is completed; empty if there is none.
 func (s *Store) Newest(ctx context.Context, uid string) (cid string, err error) {
+	return s.newest(ctx, uid, conversation.Completed)
+}
+
+// NewestLive is the id of the newest conversation that is live, of whatever device; empty if there is none.
+func (s *Store) NewestLive(ctx context.Context, uid string) (cid string, err error) {
+	return s.newest(ctx, uid, conversation.Live)
+}
+
+func (s *Store) newest(ctx context.Context, uid string, status conversation.Status) (cid string, err error) {
 	snapshots, err := s.user(uid).Collection("conversations").
-		Where("status", "==", conversation.Completed).OrderBy("created_at", firestore.Desc).Limit(1).
+		Where("status", "==", status).OrderBy("created_at", firestore.Desc).Limit(1).
 		Select().Documents(ctx).GetAll()
 	if err != nil || len(snapshots) == 0 {
 		return "", wrap("find newest conversation", err)

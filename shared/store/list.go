@@ -84,23 +84,6 @@ func (s *Store) Device(ctx context.Context, uid, device string) (conversation.De
 	return read[conversation.Device](ctx, s.device(uid, device))
 }
 
-// LatestDevice reads what the device of the user is attached to that was last to attach. NotFound: none ever was.
-func (s *Store) LatestDevice(ctx context.Context, uid string) (conversation.Device, error) {
-	var device conversation.Device
-	latest := s.user(uid).Collection("devices").OrderBy("attached_at", firestore.Desc).Limit(1)
-	snapshots, err := latest.Documents(ctx).GetAll()
-	if err != nil {
-		return device, wrap("read latest device", err)
-	}
-	if len(snapshots) == 0 {
-		return device, fault.Newf(fault.NotFound, "read latest device", "no device was ever attached")
-	}
-	if err := snapshots[0].DataTo(&device); err != nil {
-		return device, fault.New(fault.Internal, "decode device", err)
-	}
-	return device, nil
-}
-
 // FirstSegments reads the segments of the first pages of a conversation, in order: a read for each page.
 func (s *Store) FirstSegments(ctx context.Context, uid, cid string, pages int) ([]transcript.Segment, error) {
 	snapshots, err := s.pages(uid, cid).Limit(pages).Documents(ctx).GetAll()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/event"
 	"earshot.dev/shared/fault"
 	"earshot.dev/shared/transcript"
 	"earshot.dev/shared/usage"
@@ -122,20 +123,35 @@ func TestListAtOneTime(t *testing.T) {
 
 func TestDevices(t *testing.T) {
 	s, _ := open(t)
-	if _, err := s.LatestDevice(t.Context(), "u"); !fault.Is(err, fault.NotFound) {
-		t.Errorf("got %v, want not found", err)
+	newest := func(want string) {
+		t.Helper()
+		if got, err := s.NewestLive(t.Context(), "u"); err != nil || got != want {
+			t.Errorf("the newest that is live: got %q, %v; want %q", got, err, want)
+		}
 	}
+	newest("")
+	var live []conversation.Conversation
 	for i, device := range []string{"phone", "watch", "phone"} {
 		a := attachment("s", time.Now().Add(time.Duration(i)*time.Second))
 		a.Device = device
 		c := attach(t, s, a)
-		latest, err := s.LatestDevice(t.Context(), "u")
-		if err != nil || latest.ConversationID != c.ID {
-			t.Errorf("got %+v (%v), want the one of %s", latest, err, device)
+		if i < 2 {
+			live = append(live, c)
 		}
+		newest(live[len(live)-1].ID) // the third attached to the first again
 		if got, err := s.Device(t.Context(), "u", device); err != nil || got.ConversationID != c.ID {
 			t.Errorf("%s: got %+v (%v)", device, got, err)
 		}
+	}
+	for n := len(live) - 1; n >= 0; n-- {
+		c, err := s.Conversation(t.Context(), "u", live[n].ID)
+		if err != nil || !c.End(time.Now(), conversation.EndRequested, event.ConversationEnded) {
+			t.Fatalf("end: %v", err)
+		}
+		if err := s.Commit(t.Context(), "u", &c); err != nil {
+			t.Fatal(err)
+		}
+		newest([]string{"", live[0].ID}[n])
 	}
 	if _, err := s.Device(t.Context(), "u", "desktop"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("got %v, want not found", err)

@@ -21,9 +21,21 @@ func (s *Store) PutProfile(ctx context.Context, uid string, p account.Profile) e
 	return wrap("write profile", err)
 }
 
-// Webhook reads where a type of event goes. NotFound: nowhere.
-func (s *Store) Webhook(ctx context.Context, uid string, t account.WebhookType) (account.Webhook, error) {
-	return read[account.Webhook](ctx, s.webhook(uid, t))
+// Webhooks reads where events go, by type: a read for each type that was ever set, and one where none was.
+func (s *Store) Webhooks(ctx context.Context, uid string) (map[account.WebhookType]account.Webhook, error) {
+	snapshots, err := s.user(uid).Collection("webhooks").Documents(ctx).GetAll()
+	if err != nil {
+		return nil, wrap("read webhooks", err)
+	}
+	hooks := make(map[account.WebhookType]account.Webhook, len(snapshots))
+	for _, snapshot := range snapshots {
+		var hook account.Webhook
+		if err := snapshot.DataTo(&hook); err != nil {
+			return nil, fault.New(fault.Internal, "decode webhook", err)
+		}
+		hooks[account.WebhookType(snapshot.Ref.ID)] = hook
+	}
+	return hooks, nil
 }
 
 // ChangeWebhook stores what edit makes of where a type of event goes, in one transaction: of two changes at once, one is

@@ -310,7 +310,8 @@ func TestSettings(t *testing.T) {
 		}
 	}
 	check(t, profile)(s.Profile(ctx, "u"))
-	check(t, webhook)(s.Webhook(ctx, "u", account.MemoryCreated))
+	check(t, map[account.WebhookType]account.Webhook{account.MemoryCreated: webhook})(s.Webhooks(ctx, "u"))
+	check(t, map[account.WebhookType]account.Webhook{})(s.Webhooks(ctx, "else"))
 	check(t, delivery)(s.Delivery(ctx, "u", delivery.ID))
 }
 
@@ -344,7 +345,7 @@ func TestWebhookChangedAtOnce(t *testing.T) {
 	change(1, func(hook *account.Webhook) { hook.Enabled = true })
 	changing.Wait()
 	want := account.Webhook{URL: "https://example.com", Secret: secrets[0], Enabled: true}
-	check(t, want)(s.Webhook(t.Context(), "u", account.RealtimeTranscript))
+	check(t, map[account.WebhookType]account.Webhook{account.RealtimeTranscript: want})(s.Webhooks(t.Context(), "u"))
 	if secrets[0] != secrets[1] {
 		t.Errorf("secrets: got %q, want one", secrets)
 	}

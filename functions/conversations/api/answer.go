@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"time"
 
 	"earshot.dev/shared/account"
 	"earshot.dev/shared/fault"
@@ -59,7 +58,7 @@ func (a *API) handler(h handle) http.HandlerFunc {
 		if err == nil {
 			r = r.WithContext(logging.With(r.Context(), slog.String("uid", uid)))
 			if err = a.limits.admit(r.Context(), uid, 1); err == nil {
-				profile, err = a.know(r.Context(), uid, signedIn)
+				profile, err = a.Reader.Admit(r.Context(), uid, signedIn)
 			}
 		}
 		var reply answer
@@ -71,29 +70,13 @@ func (a *API) handler(h handle) http.HandlerFunc {
 			fail(w, r, err)
 			return
 		}
-		write(w, r, reply)
+		a.write(w, r, reply)
 	}
-}
-
-// know is the profile of the user whose token holds, unless it was taken back since they signed in. Whom nobody knows
-// gets no further than on the socket.
-func (a *API) know(ctx context.Context, uid string, signedIn time.Time) (account.Profile, error) {
-	const op = "read profile"
-	profile, err := a.Reader.Profile(ctx, uid)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		return profile, fault.Newf(fault.Unauthenticated, op, "unknown user")
-	case err != nil:
-		return profile, fault.Wrap(op, err)
-	case profile.Revoked(signedIn):
-		return profile, fault.Newf(fault.Revoked, op, "the token was revoked: sign in again")
-	}
-	return profile, nil
 }
 
 // write sends an answer. One to a GET has a tag made from its octets, or where it has photos from what names them, and is
 // not sent to who has it.
-func write(w http.ResponseWriter, r *http.Request, reply answer) {
+func (a *API) write(w http.ResponseWriter, r *http.Request, reply answer) {
 	header := w.Header()
 	maps.Copy(header, reply.header)
 	header.Set("Cache-Control", "private, no-cache") // keep it, but ask
@@ -131,6 +114,10 @@ func write(w http.ResponseWriter, r *http.Request, reply answer) {
 	header.Set("Content-Type", "application/json")
 	if reply.status != 0 {
 		w.WriteHeader(reply.status)
+	}
+	if reply.photos != nil {
+		a.send(w, body.Bytes())
+		return
 	}
 	_, _ = w.Write(body.Bytes()) // a client that has gone needs no answer
 }

@@ -30,8 +30,9 @@ type Reader interface {
 	Count(ctx context.Context, uid string, f conversation.Filter) (int, error)
 	Days(ctx context.Context, uid, first, last string) ([]usage.Period, error)
 	Months(ctx context.Context, uid, first, last string) ([]usage.Period, error)
-	Profile(ctx context.Context, uid string) (account.Profile, error)
-	Webhook(ctx context.Context, uid string, t account.WebhookType) (account.Webhook, error)
+	// Admit gives the profile. fault.Unauthenticated, Revoked: whoever signed in then may not come in.
+	Admit(ctx context.Context, uid string, signedIn time.Time) (account.Profile, error)
+	Webhooks(ctx context.Context, uid string) (map[account.WebhookType]account.Webhook, error)
 }
 
 // Store is what changes are made to. A commit or a deletion takes effect only if the stored conversation is still the
@@ -42,7 +43,7 @@ type Store interface {
 	Commit(ctx context.Context, uid string, c *conversation.Conversation, pages ...transcript.Page) error
 	Delete(ctx context.Context, uid string, c *conversation.Conversation) error
 	Device(ctx context.Context, uid, device string) (conversation.Device, error)
-	LatestDevice(ctx context.Context, uid string) (conversation.Device, error)
+	NewestLive(ctx context.Context, uid string) (cid string, err error) // of whatever device; "": none is live
 	ChangeWebhook(ctx context.Context, uid string, t account.WebhookType, edit func(*account.Webhook)) error
 }
 
@@ -70,13 +71,18 @@ type Options struct {
 type API struct {
 	Options
 	limits *limits
-	photos *semaphore.Weighted // of photoBytes: what the answers hold that are being made
+	photos *semaphore.Weighted // of photoBytes: what the answers hold that are being made and sent
 	mux    *http.ServeMux
+
+	sendLimit time.Duration
 }
 
 // New makes an API.
 func New(o Options) *API {
-	a := &API{Options: o, limits: newLimits(o.Rate, o.Burst, o.Shared), photos: semaphore.NewWeighted(photoBytes), mux: http.NewServeMux()}
+	a := &API{
+		Options: o, limits: newLimits(o.Rate, o.Burst, o.Shared), photos: semaphore.NewWeighted(photoBytes),
+		mux: http.NewServeMux(), sendLimit: sendLimit,
+	}
 	for pattern, handle := range a.routes() {
 		a.mux.HandleFunc(pattern, a.handler(handle))
 	}

@@ -98,24 +98,33 @@ func TestEndIsNotTold(t *testing.T) {
 	}
 }
 
+// A device ends its own; who names none ends the newest that is live, of whatever device: that of the one that connected
+// last may have ended long ago.
 func TestEndLive(t *testing.T) {
 	r := newRig(t)
-	r.begin("anna", "c1", start, nil)
-	r.begin("anna", "c2", start, nil)
 	wantProblem(t, r.call("POST", "/v1/conversations", ""), http.StatusNotFound)
-	r.store.devices["anna/phone"] = conversation.Device{ConversationID: "c1"}
-	r.store.devices["anna/"] = conversation.Device{ConversationID: "c2"}
-	for _, tt := range []struct {
-		device, want string
-	}{{"phone", "c1"}, {"", "c2"}} {
+	r.begin("anna", "watch", start.Add(time.Minute), nil)
+	r.begin("anna", "phone", start, nil)
+	r.begin("anna", "desktop", start.Add(2*time.Minute), nil)
+	r.begin("anna", "done", start.Add(3*time.Minute), finished)
+	r.begin("ben", "theirs", start.Add(4*time.Minute), nil)
+	for _, device := range []string{"phone", "watch", "desktop", "done"} {
+		r.store.devices["anna/"+device] = conversation.Device{ConversationID: device}
+	}
+	for _, tt := range []struct{ device, want string }{
+		{"phone", "phone"}, {"phone", ""}, {"done", ""}, {"lamp", ""},
+		{"", "desktop"}, {"", "watch"}, {"", ""}, {"watch", ""},
+	} {
 		response := r.call("POST", "/v1/conversations", "", "X-Device-Id-Hash", tt.device)
+		if tt.want == "" {
+			wantProblem(t, response, http.StatusNotFound)
+			continue
+		}
 		wantStatus(t, response, http.StatusOK)
 		if got := decode[finalized](t, response).Conversation.ID; got != tt.want {
 			t.Errorf("device %q: ended %s, want %s", tt.device, got, tt.want)
 		}
-		wantProblem(t, r.call("POST", "/v1/conversations", "", "X-Device-Id-Hash", tt.device), http.StatusNotFound)
 	}
-	wantProblem(t, r.call("POST", "/v1/conversations", "", "X-Device-Id-Hash", "watch"), http.StatusNotFound)
 	r.store.devices["anna/phone"] = conversation.Device{ConversationID: "deleted"}
 	wantProblem(t, r.call("POST", "/v1/conversations", "", "X-Device-Id-Hash", "phone"), http.StatusNotFound)
 }
@@ -287,6 +296,12 @@ func TestWebhooks(t *testing.T) {
 	}
 	wantProblem(t, r.call("POST", target, `{"url":""}`, "Content-Type", "text/plain"), http.StatusUnsupportedMediaType)
 	wantProblem(t, r.call("GET", "/v1/users/developer/webhook/else", ""), http.StatusNotFound)
+	const audio = "/v1/users/developer/webhook/audio_bytes"
+	wantStatus(t, r.call("POST", audio, `{"url":"https://example.com,10"}`), http.StatusOK) // as Omi's apps set it
+	if got := decode[account.Webhook](t, r.call("GET", audio, "")); !got.Enabled || got.URL != "https://example.com,10" {
+		t.Errorf("got %+v, want it as it was set, enabled", got)
+	}
+	wantProblem(t, r.call("POST", audio, `{"url":"example.com,10"}`), http.StatusBadRequest)
 }
 
 func TestUsage(t *testing.T) {

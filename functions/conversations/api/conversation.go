@@ -49,25 +49,28 @@ type finalized struct {
 	Messages     []struct{}        `json:"messages"`
 }
 
-// endLive is POST /v1/conversations: it ends the live conversation of the device that asks, or, where a request
-// doesn't name its device, of the one that was last to connect.
+// endLive is POST /v1/conversations: it ends the live conversation of the device that asks, or, where a request doesn't
+// name its device, the newest of the person's that is live. Omi has one live conversation of a person, and its clients mean
+// that one.
 func (a *API) endLive(ctx context.Context, r request) (answer, error) {
-	none := fault.Newf(fault.NotFound, "find live conversation", "the device has no live conversation")
-	var device conversation.Device
+	none := fault.Newf(fault.NotFound, "find live conversation", "there is no live conversation")
+	var cid string
 	var err error
 	if id := r.Header.Get("X-Device-Id-Hash"); wellFormed(id) {
+		var device conversation.Device
 		device, err = a.Store.Device(ctx, r.uid, id)
+		cid = device.ConversationID
 	} else {
-		device, err = a.Store.LatestDevice(ctx, r.uid)
+		cid, err = a.Store.NewestLive(ctx, r.uid)
 	}
-	if fault.Is(err, fault.NotFound) || err == nil && device.ConversationID == "" {
+	if fault.Is(err, fault.NotFound) || err == nil && cid == "" {
 		return answer{}, none
 	}
 	if err != nil {
 		return answer{}, err
 	}
 	ended := false
-	reply, err := a.endAs(ctx, r, device.ConversationID, &ended)
+	reply, err := a.endAs(ctx, r, cid, &ended)
 	if err == nil && !ended || fault.Is(err, fault.NotFound) {
 		return answer{}, none
 	}

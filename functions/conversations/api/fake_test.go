@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path"
@@ -32,10 +33,10 @@ import (
 type memory struct {
 	mu       sync.Mutex
 	clock    time.Time
-	all      map[string]conversation.Conversation // by {uid}/{cid}
-	devices  map[string]conversation.Device       // by {uid}/{device}; "" is the latest
-	hooks    map[string]account.Webhook           // by {uid}/{type}
-	photos   []conversation.Photo                 // of each conversation that counts them
+	all      map[string]conversation.Conversation               // by {uid}/{cid}
+	devices  map[string]conversation.Device                     // by {uid}/{device}
+	hooks    map[string]map[account.WebhookType]account.Webhook // by uid
+	photos   []conversation.Photo                               // of each conversation that counts them
 	profiles map[string]account.Profile
 	days     []usage.Period
 	segments []transcript.Segment
@@ -131,12 +132,21 @@ func (r reader) Photos(_ context.Context, _ string, c *conversation.Conversation
 	return r.photos[:c.Photos], r.down
 }
 
-func (r reader) Profile(_ context.Context, uid string) (account.Profile, error) {
-	return find(r.memory, r.profiles, uid)
+func (r reader) Admit(_ context.Context, uid string, signedIn time.Time) (account.Profile, error) {
+	profile, err := find(r.memory, r.profiles, uid)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return profile, fault.Newf(fault.Unauthenticated, "read profile", "unknown user")
+	case err == nil && profile.Revoked(signedIn):
+		err = fault.Newf(fault.Revoked, "read profile", "the token was revoked")
+	}
+	return profile, err
 }
 
-func (r reader) Webhook(_ context.Context, uid string, t account.WebhookType) (account.Webhook, error) {
-	return find(r.memory, r.hooks, uid+"/"+string(t))
+func (r reader) Webhooks(_ context.Context, uid string) (map[account.WebhookType]account.Webhook, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.hooks[uid]), r.down
 }
 
 func (w writer) Conversation(_ context.Context, uid, cid string) (conversation.Conversation, error) {
@@ -183,16 +193,27 @@ func (w writer) Device(_ context.Context, uid, device string) (conversation.Devi
 	return find(w.memory, w.devices, uid+"/"+device)
 }
 
-func (w writer) LatestDevice(_ context.Context, uid string) (conversation.Device, error) {
-	return find(w.memory, w.devices, uid+"/")
+func (w writer) NewestLive(_ context.Context, uid string) (cid string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var newest conversation.Conversation
+	for key, c := range w.all {
+		if strings.HasPrefix(key, uid+"/") && c.Status == conversation.Live && c.CreatedAt.After(newest.CreatedAt) {
+			newest = c
+		}
+	}
+	return newest.ID, w.down
 }
 
 func (w writer) ChangeWebhook(_ context.Context, uid string, t account.WebhookType, edit func(*account.Webhook)) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	hook := w.hooks[uid+"/"+string(t)]
+	hook := w.hooks[uid][t]
 	edit(&hook)
-	w.hooks[uid+"/"+string(t)] = hook
+	if w.hooks[uid] == nil {
+		w.hooks[uid] = map[account.WebhookType]account.Webhook{}
+	}
+	w.hooks[uid][t] = hook
 	return w.down
 }
 
@@ -225,7 +246,7 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	m := &memory{
 		clock: time.Unix(1, 0), all: map[string]conversation.Conversation{}, devices: map[string]conversation.Device{},
-		hooks: map[string]account.Webhook{}, profiles: map[string]account.Profile{"anna": {}, "ben": {}},
+		hooks: map[string]map[account.WebhookType]account.Webhook{}, profiles: map[string]account.Profile{"anna": {}, "ben": {}},
 		segments: []transcript.Segment{{ID: "s1", Text: "Hello there.", End: 1500 * time.Millisecond}},
 	}
 	r := &rig{t: t, store: m, board: &board{}, log: &bytes.Buffer{}, described: descriptionOf(t)}

@@ -2,6 +2,9 @@ package api
 
 import (
 	"context"
+	"errors"
+	"net/http"
+	"time"
 
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/fault"
@@ -14,7 +17,26 @@ const (
 	photoBytes  = 160 << 20 // of all answers with photos together
 	bytesAPhoto = 2 << 20   // as it is received, and as it is decoded
 	maxPhotos   = 20        // that are shown
+
+	// sendLimit is how long a client may take to read such an answer, of up to 6 MiB: it holds its share meanwhile.
+	sendLimit = 30 * time.Second
 )
+
+// send writes an answer with photos to a client that has until the limit to read it. One that is slower is cut off.
+func (a *API) send(w http.ResponseWriter, body []byte) {
+	client := http.NewResponseController(w)
+	// A writer that can't have one is none of a connection.
+	if err := client.SetWriteDeadline(time.Now().Add(a.sendLimit)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return
+	}
+	_, err := w.Write(body)
+	if err == nil {
+		err = client.Flush()
+	}
+	if err == nil {
+		_ = client.SetWriteDeadline(time.Time{}) // the next request on the connection has its own; else it is gone
+	}
+}
 
 func bare(wire conversation.Wire) any { return wire }
 

@@ -1,14 +1,19 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"earshot.dev/shared/conversation"
 )
@@ -104,4 +109,84 @@ func TestPhotosAreBounded(t *testing.T) {
 			t.Errorf("got %d answers with photos, want 80", holding)
 		}
 	})
+}
+
+// narrow is a listener on connections that take little of what isn't read.
+type narrow struct{ net.Listener }
+
+func (n narrow) Accept() (net.Conn, error) {
+	conn, err := n.Listener.Accept()
+	if err == nil {
+		err = conn.(*net.TCPConn).SetWriteBuffer(4 << 10)
+	}
+	return conn, err
+}
+
+// A client that doesn't read holds its share until the limit, and no longer; those that read get all.
+func TestPhotosOfASlowReader(t *testing.T) {
+	r := photographed(t, 4)
+	for n := range r.store.photos {
+		r.store.photos[n].Data = bytes.Repeat([]byte("jpeg"), 1<<18)
+	}
+	r.API.sendLimit = 300 * time.Millisecond
+	server := httptest.NewUnstartedServer(r.API)
+	server.Listener = narrow{server.Listener}
+	server.Start()
+	defer server.Close()
+	var dialer net.Dialer
+	slow, err := dialer.DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+	if err == nil {
+		defer slow.Close()
+		err = slow.(*net.TCPConn).SetReadBuffer(4 << 10)
+	}
+	if err == nil {
+		_, err = io.WriteString(slow, "GET /v1/conversations/c1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer anna\r\n\r\n")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the photos are on their way", func() bool {
+		free := r.API.photos.TryAcquire(photoBytes)
+		if free {
+			r.API.photos.Release(photoBytes)
+		}
+		return !free
+	})
+	until(t, "the share is given back", func() bool { return r.API.photos.TryAcquire(photoBytes) })
+	r.API.photos.Release(photoBytes)
+
+	quick := httptest.NewServer(r.API)
+	defer quick.Close()
+	r.API.sendLimit = time.Minute
+	for range 2 {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, quick.URL+"/v1/conversations/c1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer anna")
+		answer, err := quick.Client().Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got conversation.Wire
+		if err := json.NewDecoder(answer.Body).Decode(&got); err != nil || len(got.Photos) != 4 {
+			t.Errorf("got %d photos, %v; want 4", len(got.Photos), err)
+		}
+		if err := answer.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// until waits until a condition holds.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	limit := time.After(20 * time.Second)
+	for !holds() {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-limit:
+			t.Fatalf("waited in vain until %s", what)
+		}
+	}
 }

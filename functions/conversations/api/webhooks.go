@@ -36,22 +36,22 @@ func (a *API) webhook(ctx context.Context, r request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	hook, err := a.Reader.Webhook(ctx, r.uid, t)
-	if err != nil && !fault.Is(err, fault.NotFound) {
+	hooks, err := a.Reader.Webhooks(ctx, r.uid)
+	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: hook}, nil
+	return answer{body: hooks[t]}, nil
 }
 
 // webhooks is GET /v1/users/developer/webhooks/status: which are enabled.
 func (a *API) webhooks(ctx context.Context, r request) (answer, error) {
+	hooks, err := a.Reader.Webhooks(ctx, r.uid)
+	if err != nil {
+		return answer{}, err
+	}
 	enabled := make(map[account.WebhookType]bool, len(webhookTypes))
 	for _, t := range webhookTypes {
-		hook, err := a.Reader.Webhook(ctx, r.uid, t)
-		if err != nil && !fault.Is(err, fault.NotFound) {
-			return answer{}, err
-		}
-		enabled[t] = hook.Enabled
+		enabled[t] = hooks[t].Enabled
 	}
 	return answer{body: enabled}, nil
 }
@@ -76,7 +76,11 @@ func (a *API) setWebhook(ctx context.Context, r request) (answer, error) {
 	if address == "," {
 		address = ""
 	}
-	if address != "" && !isAddress(address) {
+	called := address
+	if t == account.AudioBytes {
+		called, _ = account.Webhook{URL: address}.Audio()
+	}
+	if address != "" && (len(address) > maxURL || !isAddress(called)) {
 		return answer{}, fault.Newf(fault.Invalid, "read body", "url has to be an http or https address of up to %d bytes", maxURL)
 	}
 	return ok(a.Store.ChangeWebhook(ctx, r.uid, t, func(hook *account.Webhook) {
@@ -110,7 +114,7 @@ func (a *API) switchWebhook(enabled bool) handle {
 // isAddress reports whether s can be posted to. Whether it may be is decided when it is (functions/integrations).
 func isAddress(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && len(s) <= maxURL && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil
 }
 
 // newSecret is a key in the form of standardwebhooks.com.

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -26,7 +27,9 @@ type request struct {
 	hook account.Webhook
 	uid  string
 	id   string // webhook-id
-	body []byte // JSON
+	body []byte
+	kind string // of the body, a media type; "" is JSON
+	rate int    // of audio, in Hz; else 0
 }
 
 // newClient makes a client for addresses that strangers have chosen. It goes through no proxy, which would make the
@@ -90,13 +93,16 @@ func (r request) http(ctx context.Context, at time.Time) (*http.Request, error) 
 	if address.RawQuery != "" {
 		address.RawQuery += "&"
 	}
+	if r.rate != 0 {
+		address.RawQuery += "sample_rate=" + strconv.Itoa(r.rate) + "&"
+	}
 	address.RawQuery += "uid=" + url.QueryEscape(r.uid)
 	httpRequest, err := http.NewRequestWithContext(ctx, http.MethodPost, address.String(), bytes.NewReader(r.body))
 	if err != nil {
 		return nil, fault.Newf(fault.Invalid, op, "the webhook's address can't be used")
 	}
 	header := httpRequest.Header
-	header.Set("Content-Type", "application/json")
+	header.Set("Content-Type", cmp.Or(r.kind, "application/json"))
 	header.Set("User-Agent", "Earshot-Webhook/1")
 	header.Set(standardwebhooks.HeaderWebhookID, r.id)
 	header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -27,10 +28,30 @@ func newRealtime(t *testing.T) *rig {
 	return r
 }
 
-// append hands over words that were said so long ago.
+// audio are samples as they go to receivers, with octets in which no text is.
+var audio = []byte{0, 128, 255, 127, 10, 13}
+
+func newAudio(t *testing.T) *rig {
+	t.Helper()
+	r := newRig(t)
+	r.kind = account.AudioBytes
+	r.hook.URL += ",10"
+	return r
+}
+
+// append hands over words, or audio, that were said so long ago.
 func (r *rig) append(t *testing.T, ago time.Duration) error {
 	t.Helper()
 	ctx := r.context(t)
+	if r.kind == account.AudioBytes {
+		e, err := event.OfAudio("x", "d", 1, event.Audio{UID: "u1", ConversationID: "c1", SampleRate: 16_000, PCM: audio}, time.Now().Add(-ago))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = r.AudioAppended(ctx, e)
+		logging.Error(ctx, "event_failed", err)
+		return err
+	}
 	err := r.TranscriptAppended(ctx, event.Event{
 		ID: "c1:appended:x:1", Type: event.TranscriptAppended, Subject: "u1/c1", Time: time.Now().Add(-ago),
 		Data: fmt.Appendf(nil, `{"uid":"u1","conversation_id":"c1","segments":[%s]}`, segment),
@@ -72,8 +93,50 @@ func TestRealtime(t *testing.T) {
 	}
 }
 
-// Words are told again as long as they are news, and only to who may take them then.
+// The receiver gets the octets, at the address without the seconds, with what Omi adds to it, signed. Told again, as each
+// event may be, they are the same under the same id, and nothing is stored of it.
+func TestAudio(t *testing.T) {
+	r := newAudio(t)
+	for range 2 {
+		if err := r.append(t, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	verifier, err := standardwebhooks.NewWebhook(signing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.receiver.got) != 2 {
+		t.Fatalf("posted %d times, want 2", len(r.receiver.got))
+	}
+	for n, got := range r.receiver.got {
+		if err := verifier.Verify(r.receiver.body[n], got.Header); err != nil {
+			t.Errorf("signature: %v", err)
+		}
+		if id := got.Header.Get("Webhook-Id"); id != "audio_bytes:c1:audio:x:1" {
+			t.Errorf("id: got %q", id)
+		}
+		if got, want := got.URL.RequestURI(), "/hook?key="+token+"&sample_rate=16000&uid=u1"; got != want {
+			t.Errorf("to %s, want %s", got, want)
+		}
+		if kind := got.Header.Get("Content-Type"); kind != "application/octet-stream" || !bytes.Equal(r.receiver.body[n], audio) {
+			t.Errorf("got %v as %q, want %v as octets", r.receiver.body[n], kind, audio)
+		}
+	}
+	if len(r.store.deliveries) != 0 {
+		t.Errorf("got %d records, want none", len(r.store.deliveries))
+	}
+}
+
+// Words and audio are told again as long as they are news, and only to who may take them then.
 func TestRealtimeRefused(t *testing.T) {
+	for _, newRealtime := range []func(*testing.T) *rig{newRealtime, newAudio} {
+		refused(t, newRealtime)
+	}
+}
+
+func refused(t *testing.T, newRealtime func(*testing.T) *rig) {
+	t.Helper()
 	for _, tt := range []struct {
 		status int
 		again  bool
@@ -104,10 +167,11 @@ func TestRealtimeToNobody(t *testing.T) {
 		"disabled":    func(r *rig) { r.hook.Enabled = false },
 		"no address":  func(r *rig) { r.hook.URL = "" },
 	} {
-		r := newRealtime(t)
-		set(r)
-		if err := r.append(t, 0); err != nil || len(r.receiver.got) != 0 {
-			t.Errorf("%s: got %v, %d posts; want nothing", name, err, len(r.receiver.got))
+		for _, r := range []*rig{newRealtime(t), newAudio(t)} {
+			set(r)
+			if err := r.append(t, 0); err != nil || len(r.receiver.got) != 0 {
+				t.Errorf("%s: got %v, %d posts; want nothing", name, err, len(r.receiver.got))
+			}
 		}
 	}
 	r := newRealtime(t)
@@ -119,6 +183,9 @@ func TestRealtimeToNobody(t *testing.T) {
 		e := event.Event{ID: "c:appended:x:1", Time: time.Now(), Data: []byte(data)}
 		if err := r.TranscriptAppended(t.Context(), e); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: got %v, want invalid", data, err)
+		}
+		if err := r.AudioAppended(t.Context(), e); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s as audio: got %v, want invalid", data, err)
 		}
 	}
 }

@@ -2,8 +2,8 @@
 //
 // A receiver is told at least once and, as far as it can be known, only once: what became of an attempt is recorded,
 // and a delivery that is recorded as done is never attempted again. Where a receiver was told and the record was lost,
-// it is told again, under the same webhook-id, by which it can tell (https://www.standardwebhooks.com). Of words that are
-// told while they are said nothing is recorded: see [Sender.TranscriptAppended].
+// it is told again, under the same webhook-id, by which it can tell (https://www.standardwebhooks.com). Of what is told
+// while it is said nothing is recorded: see [Sender.TranscriptAppended] and [Sender.AudioAppended].
 package webhook
 
 import (
@@ -116,7 +116,7 @@ func (s *Sender) ConversationFinalized(ctx context.Context, e event.Event) error
 		if err != nil {
 			return err
 		}
-		return s.attempt(ctx, told.UID, d, request{hook, told.UID, id, body})
+		return s.attempt(ctx, told.UID, d, request{hook: hook, uid: told.UID, id: id, body: body})
 	})
 	return fault.Wrap(op, err)
 }

@@ -241,12 +241,12 @@ type board struct {
 	mu     sync.Mutex
 	events []event.Event
 	err    error
-	silent bool // transcript.appended is answered when its context ends
+	silent bool // transcript.appended and audio.appended are answered when their context ends
 }
 
 func (b *board) Publish(ctx context.Context, e event.Event) error {
 	b.mu.Lock()
-	silent := b.silent && e.Type == event.TranscriptAppended
+	silent := b.silent && (e.Type == event.TranscriptAppended || e.Type == event.AudioAppended)
 	b.mu.Unlock()
 	if silent {
 		<-ctx.Done()
@@ -259,7 +259,7 @@ func (b *board) Publish(ctx context.Context, e event.Event) error {
 	return b.err
 }
 
-// fail has what is published from now on refused; where it is silent, transcript.appended isn't even answered.
+// fail has what is published from now on refused; where it is silent, what is said isn't even answered.
 func (b *board) fail(err error, silent bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -71,7 +71,7 @@ type intake struct {
 	room     chan struct{}   // has an element when known has moved
 	timeline timeline        // of what was sent
 	told     time.Time       // the end of the last word that was final
-	samples  []int16         // of the packet at hand
+	samples  []int16         // of the packet at hand; the read loop may look at them until the next
 	batch    []byte          // speech that waits for more
 	counted  usage.Totals    // what settle has reported
 	spoiled  int64           // packets that could not be decoded

@@ -104,6 +104,8 @@ func (s *Session) listen(ctx context.Context, f frame) error {
 	if frame.Channel < 0 || s.params.CustomSTT {
 		if frame.Channel < 0 {
 			s.astray.Add(1)
+		} else {
+			s.passOn(ctx, frame)
 		}
 		if s.framing.Numbered {
 			s.ledger.enter(frame.Sequence, 0, 0)
@@ -113,10 +115,27 @@ func (s *Session) listen(ctx context.Context, f frame) error {
 	in := s.intakes[frame.Channel]
 	in.wait(s.stopping.Done())
 	end, ok, err := in.packet(ctx, frame.Packet, f.at)
+	if ok {
+		s.relay.hear(ctx, frame.Sequence, frame.Channel, in.samples) // before it can be acknowledged
+	}
 	if ok && s.framing.Numbered {
 		s.ledger.enter(frame.Sequence, frame.Channel, end)
 	}
 	return err
+}
+
+// passOn has audio heard that the client recognises by itself.
+func (s *Session) passOn(ctx context.Context, f wire.Frame) {
+	if s.relay == nil {
+		return
+	}
+	samples, err := s.decoders[f.Channel].Decode(s.samples[:0], f.Packet)
+	if err != nil {
+		s.malformed.Add(1)
+		return
+	}
+	s.samples = samples
+	s.relay.hear(ctx, f.Sequence, f.Channel, samples)
 }
 
 func closedBy(err error) *Reason {

@@ -36,6 +36,7 @@ type outcome struct {
 	attached bool                 // it is the conversation to go on with
 	took     bool                 // the commit took effect; else nothing of it did
 	ended    bool                 // and with it the conversation
+	acked    uint32               // through which frame it acknowledged audio
 	at       time.Time            // when that was known
 	reread   bool                 // stored and last were read back: somebody else may have written
 	gone     bool                 // the conversation was deleted
@@ -132,7 +133,8 @@ func (s *scribe) save(ctx context.Context, now time.Time) {
 	ctx, span := beginSave(ctx, &c)
 	go func() {
 		o, err := s.commit(ctx, c, pages, flush)
-		o.err, o.at, o.ended = err, time.Now(), ends && o.took
+		o.err, o.at = err, time.Now()
+		o.ended, o.acked = ends && o.took, c.Acked.Sequence
 		o.reported = reported
 		if err == nil && o.took {
 			s.appended.tell(ctx, &o.stored, news)
@@ -252,6 +254,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 	case o.silence.Acked.Sequence > 0:
 		s.draft.acked.stored, s.deviceTime = o.silence.Acked, o.silence.DeviceTime
 		s.tell(wire.AudioAck(o.silence.Acked.Sequence))
+		s.relay.acknowledged(ctx, o.silence.Acked.Sequence)
 		return
 	case o.photo != nil:
 		s.photos = s.photos[1:]
@@ -266,6 +269,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		if s.params.Numbered && o.stored.Acked.Sequence > s.draft.acked.stored.Sequence {
 			s.tell(wire.AudioAck(o.stored.Acked.Sequence))
 		}
+		s.relay.acknowledged(ctx, o.acked) // what was read back may be of a newer session, which got the audio again
 		s.signalStored(ctx, o.at)
 		s.draft.committed(o.stored)
 		s.reported = o.reported
@@ -310,6 +314,7 @@ func (s *scribe) begin(stored conversation.Conversation, last transcript.Page) {
 	s.conversations++
 	s.reported = stored.Usage
 	s.generation, s.device, s.deviceTime = stored.Session.Generation, stored.Device, stored.DeviceTime
+	s.relay.into(stored.ID)
 	s.tell(wire.ConversationSession(stored.ID, stored.WireStatus()))
 	if s.params.Numbered {
 		s.tell(wire.AudioAck(stored.Acked.Sequence))

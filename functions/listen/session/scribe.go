@@ -45,6 +45,7 @@ type scribe struct {
 	intakes   []*intake                       // one for each channel
 	ledger    *ledger                         // of numbered audio
 	appended  *appended
+	relay     *relay
 
 	draft    draft
 	through  []time.Duration // up to where in the audio sent all words are known, for each channel

@@ -57,6 +57,7 @@ type Params struct {
 	Numbered                          bool           // the audio is, and the client sends again what isn't acknowledged
 	Shared                            bool           // another device of the person's may be taken for this one
 	Append                            bool           // somebody wants to be told the words as they come
+	Relay                             time.Duration  // somebody wants to hear all audio, in stretches so long; 0: nobody does
 	CustomSTT                         bool           // the client recognises, and its audio is not looked at
 	FramesPerSecond                   int            // more are read no faster; 0: no limit
 	MaxBytes                          int64          // that are taken in; 0: no limit
@@ -77,6 +78,7 @@ type Session struct {
 	early      *early
 	ledger     *ledger
 	scribe     *scribe
+	relay      *relay         // made by Run
 	following  errgroup.Group // of conversations until they are finished
 
 	began    time.Time
@@ -89,6 +91,7 @@ type Session struct {
 	said     chan struct{} // closed when nothing more goes to outbound
 
 	pace       *rate.Limiter // owned by read; nil: no limit
+	samples    []int16       // likewise: of the packet at hand, where nobody recognises it
 	unwritable bool          // owned by write: a frame could not be written
 	signalled  tally         // owned by age, and by Run after it: what the metrics know of
 	queued     atomic.Int64  // bytes of outbound
@@ -159,6 +162,8 @@ func (s *Session) Run(ctx context.Context) *Reason {
 	ctx, abandon := s.within(context.WithoutCancel(ctx), endWithin)
 	defer abandon()
 	s.scribe.follow = func(c conversation.Conversation) { s.follow(ctx, c) }
+	s.relay = newRelay(ctx, s.params, len(s.decoders), s.scribe.publisher)
+	s.scribe.relay = s.relay
 	s.began = time.Now()
 	s.lastFrame.Store(s.began.UnixNano())
 	defer s.closing(ctx)()
@@ -177,6 +182,7 @@ func (s *Session) Run(ctx context.Context) *Reason {
 	_ = group.Wait()       // the loops report by Stop
 	_ = s.following.Wait() // and who follows by themselves
 	s.scribe.appended.wait()
+	s.relay.close(ctx)
 
 	reason := s.reason()
 	s.signalEnd(ctx, reason)

@@ -26,6 +26,7 @@ var (
 	dropped      = measure.Counter(meter, "earshot.drop", "{frame}", "Frames that were dropped")
 	wordsMade    = measure.Counter(meter, "earshot.word.final", "{word}", "Words that became final")
 	appendsLost  = measure.Counter(meter, "earshot.append.lost", "{flush}", "Stored words that realtime_transcript could not be told")
+	audioUntold  = measure.Sum(meter, "earshot.relay.lost", "s", "Audio that audio_bytes could not be told")
 	audioToWord  = measure.Histogram(meter, "earshot.lag.audio_to_word", "s", "From when words were said to when they were told", lags...)
 	wordToStored = measure.Histogram(meter, "earshot.lag.word_to_durable", "s", "From when words became final to when they were stored", lags...)
 )

@@ -42,6 +42,7 @@ var subscriptions = []struct{ eventType, function string }{
 	{event.ConversationEnded, "finalize"},
 	{event.ConversationFinalized, "integrations"},
 	{event.TranscriptAppended, "integrations"},
+	{event.AudioAppended, "integrations"},
 	{event.UsageRecorded, "usage"},
 }
 
@@ -172,16 +173,20 @@ func (b *backends) subscribe(ctx context.Context, project string) error {
 			return fmt.Errorf("create topic %s: %w", topic, err)
 		}
 	}
-	wanted := map[string]string{deadLetterTopic: deadLetterTopic}
+	wanted := []*pubsubpb.Subscription{{
+		Name: subscriptionName(project, deadLetterTopic), Topic: topicName(project, deadLetterTopic),
+	}}
 	for _, s := range subscriptions {
-		wanted[subscriptionOf(s.eventType, s.function)] = event.Topic(s.eventType)
-	}
-	for name, topic := range wanted {
-		_, err := b.pubsub.SubscriptionAdminClient.CreateSubscription(ctx, &pubsubpb.Subscription{
-			Name: subscriptionName(project, name), Topic: topicName(project, topic), AckDeadlineSeconds: ackDeadline,
+		wanted = append(wanted, &pubsubpb.Subscription{
+			Name:  subscriptionName(project, subscriptionOf(s.eventType, s.function)),
+			Topic: topicName(project, event.Topic(s.eventType)), EnableMessageOrdering: event.Ordered(s.eventType),
 		})
+	}
+	for _, s := range wanted {
+		s.AckDeadlineSeconds = ackDeadline
+		_, err := b.pubsub.SubscriptionAdminClient.CreateSubscription(ctx, s)
 		if err != nil && status.Code(err) != codes.AlreadyExists {
-			return fmt.Errorf("create subscription %s: %w", name, err)
+			return fmt.Errorf("create subscription %s: %w", s.Name, err)
 		}
 	}
 	return nil

@@ -84,7 +84,8 @@ type Push struct {
 // held is a message that waits for Release.
 type held struct{ release, delivered chan struct{} }
 
-// Run delivers what comes until ctx ends. What is under way then is not acknowledged.
+// Run delivers what comes until ctx ends. What is under way then is not acknowledged. Of a subscription that keeps the
+// order each message is delivered after the one before it is done with: the client library sees to that.
 func (p *Push) Run(ctx context.Context, subscriber *pubsub.Subscriber) error {
 	subscriber.ReceiveSettings.MaxOutstandingMessages = -1 // those that wait for their next attempt are outstanding
 	return subscriber.Receive(ctx, func(_ context.Context, m *pubsub.Message) {

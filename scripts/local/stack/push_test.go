@@ -20,6 +20,8 @@ import (
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"cloud.google.com/go/pubsub/v2/pstest"
 	"go.uber.org/goleak"
+
+	"earshot.dev/shared/event"
 )
 
 func TestMain(m *testing.M) {
@@ -87,6 +89,12 @@ type queue struct {
 // newQueue runs a Push to url until the end of the test.
 func newQueue(t *testing.T, url string, deliveries int) *queue {
 	t.Helper()
+	return queueOf(t, url, deliveries, event.ConversationEnded, "finalize")
+}
+
+// queueOf is one of a type of event for a function.
+func queueOf(t *testing.T, url string, deliveries int, eventType, function string) *queue {
+	t.Helper()
 	b := &backends{}
 	t.Cleanup(func() {
 		if err := b.Close(); err != nil {
@@ -107,9 +115,9 @@ func newQueue(t *testing.T, url string, deliveries int) *queue {
 		}
 	}
 	q := &queue{
-		server: server, topic: client.Publisher("conversation-ended"),
+		server: server, topic: client.Publisher(event.Topic(eventType)),
 		Push: &Push{
-			Subscription: subscriptionName("test", "conversation-ended-finalize"),
+			Subscription: subscriptionName("test", subscriptionOf(eventType, function)),
 			Endpoint:     func() (string, error) { return url, nil },
 			Token:        func() (string, error) { return "the-token", nil },
 			DeadLetter:   client.Publisher(deadLetterTopic),
@@ -117,6 +125,7 @@ func newQueue(t *testing.T, url string, deliveries int) *queue {
 			Client:       &http.Client{Transport: &http.Transport{}},
 		},
 	}
+	q.topic.EnableMessageOrdering = event.Ordered(eventType)
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- q.Run(ctx, client.Subscriber(q.Subscription)) }()
@@ -133,7 +142,13 @@ func newQueue(t *testing.T, url string, deliveries int) *queue {
 
 func (q *queue) publish(t *testing.T, data string) {
 	t.Helper()
-	m := &pubsub.Message{Data: []byte(data), Attributes: map[string]string{"id": data}}
+	q.ordered(t, "", data)
+}
+
+// ordered publishes a message of an order.
+func (q *queue) ordered(t *testing.T, order, data string) {
+	t.Helper()
+	m := &pubsub.Message{Data: []byte(data), Attributes: map[string]string{"id": data}, OrderingKey: order}
 	if _, err := q.topic.Publish(t.Context(), m).Get(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -354,4 +369,32 @@ func TestPushKnowsAllEvents(t *testing.T) {
 	if got := len(p.Deliveries()); got > keptDeliveries {
 		t.Errorf("%d deliveries are kept, want %d at most", got, keptDeliveries)
 	}
+}
+
+// What is ordered waits until what is before it is done with, however often that fails; other orders don't.
+func TestPushKeepsTheOrder(t *testing.T) {
+	failures := 5
+	e := newEndpoint(t, nil)
+	e.answer = func(n int) int {
+		if string(e.got[n-1].Message.Data) == "a1" && failures > 0 {
+			failures--
+			return http.StatusServiceUnavailable
+		}
+		return http.StatusNoContent
+	}
+	q := queueOf(t, e.URL, 20, event.AudioAppended, "integrations")
+	for _, data := range []string{"a1", "a2", "b1", "a3", "b2", "a4"} {
+		q.ordered(t, data[:1], data)
+	}
+	pushed := map[string][]string{}
+	for _, got := range e.wait(t, 11) {
+		order := string(got.Message.Data[:1])
+		pushed[order] = append(pushed[order], string(got.Message.Data))
+	}
+	for order, want := range map[string][]string{"a": {"a1", "a1", "a1", "a1", "a1", "a1", "a2", "a3", "a4"}, "b": {"b1", "b2"}} {
+		if !slices.Equal(pushed[order], want) {
+			t.Errorf("pushed %q, want %q", pushed[order], want)
+		}
+	}
+	eventually(t, "all are done with", func() bool { return len(q.Done()) == 6 && q.Waiting() == 0 })
 }
