@@ -9,7 +9,6 @@ import (
 
 	"cloud.google.com/go/firestore"
 
-	"earshot.dev/shared/fault"
 	"earshot.dev/shared/usage"
 )
 
@@ -69,7 +68,7 @@ func due(passed, each time.Duration) bool { return passed/each > (passed-lookEac
 
 // admit reads what listen reads before it lets somebody in: the profile, and the month for what is left of the plan.
 func (w *world) admit(ctx context.Context, uid string, now time.Time) error {
-	if _, err := w.listen.read.Profile(ctx, uid); err != nil && !fault.Is(err, fault.NotFound) {
+	if _, err := w.listen.read.Admit(ctx, uid, now); err != nil {
 		return err
 	}
 	month := usage.Month(now)

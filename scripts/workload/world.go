@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"earshot.dev/functions/conversations/api"
+	"earshot.dev/shared/account"
 	"earshot.dev/shared/cache"
 	"earshot.dev/shared/cached"
 	"earshot.dev/shared/conversation"
@@ -201,6 +202,10 @@ func (d direct) Conversation(ctx context.Context, uid, cid string) (conversation
 	}
 	segments, err := d.Segments(ctx, uid, cid)
 	return c, segments, err
+}
+
+func (d direct) Admit(ctx context.Context, uid string, _ time.Time) (account.Profile, error) {
+	return d.Profile(ctx, uid)
 }
 
 func (d direct) Anchored(context.Context, string, conversation.Filter, conversation.Window) bool {
