@@ -112,8 +112,14 @@ func TestEndLive(t *testing.T) {
 		r.store.devices["anna/"+device] = conversation.Device{ConversationID: device}
 	}
 	for _, tt := range []struct{ device, want string }{
-		{"phone", "phone"}, {"phone", ""}, {"done", ""}, {"lamp", ""},
-		{"", "desktop"}, {"", "watch"}, {"", ""}, {"watch", ""},
+		{"phone", "phone"},
+		{"phone", ""},
+		{"done", ""},
+		{"lamp", ""},
+		{"", "desktop"},
+		{"", "watch"},
+		{"", ""},
+		{"watch", ""},
 	} {
 		response := r.call("POST", "/v1/conversations", "", "X-Device-Id-Hash", tt.device)
 		if tt.want == "" {
