@@ -183,7 +183,7 @@ func FuzzImages(f *testing.F) {
 		}
 		data := make([]byte, size)
 		most := uint64(1 << 14)
-		for i := 0; i+2 < len(steps); i += 3 { // a part is copied, and once more into its image, and append has room to spare; one that begins an image has its table made
+		for i := 0; i+2 < len(steps); i += 3 { // a part is copied into its image; one that begins an image has its table made
 			most += 3*uint64(len(part(data, steps[i+2]))) + 32*maxChunks
 		}
 		allocs.Most(t, most, func() { addImages(t, steps, total, data) })

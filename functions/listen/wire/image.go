@@ -1,7 +1,7 @@
 package wire
 
 import (
-	"slices"
+	"bytes"
 	"time"
 )
 
@@ -66,7 +66,7 @@ func (im *Images) Add(c ImageChunk, now time.Time) (image []byte, ok bool) {
 	if u.size == 0 {
 		return nil, false
 	}
-	return slices.Concat(u.parts...), true
+	return bytes.Join(u.parts, nil), true
 }
 
 func (im *Images) drop(id string) {

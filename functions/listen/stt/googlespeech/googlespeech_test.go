@@ -154,6 +154,7 @@ func TestFailuresAreToldApart(t *testing.T) {
 		{"feature", refuse(codes.InvalidArgument, "Recognizer does not support feature: diarization"), stt.Rejected, time.Second},
 		{"recogniser", refuse(codes.NotFound, "Unable to find Recognizer"), stt.Rejected, time.Second},
 		{"down", refuse(codes.Unavailable, strings.Repeat("later ", 500)), stt.Unavailable, time.Second},
+		{"a response over the limit", refuse(codes.ResourceExhausted, "grpc: received message larger than max (600000 vs. 524288)"), stt.Malformed, time.Second},
 		{"broken", refuse(codes.Internal, "Internal error encountered."), stt.Unavailable, time.Second},
 		{"ends unasked", func(speechpb.Speech_StreamingRecognizeServer) error { return nil }, stt.Unavailable, time.Second},
 		{"timed out too early", refuse(codes.Aborted, "Max duration of 5 minutes reached for stream."), stt.Unavailable, time.Second},
