@@ -143,8 +143,8 @@ func TestDevices(t *testing.T) {
 			t.Errorf("%s: got %+v (%v)", device, got, err)
 		}
 	}
-	for n := len(live) - 1; n >= 0; n-- {
-		c, err := s.Conversation(t.Context(), "u", live[n].ID)
+	for n, l := range slices.Backward(live) {
+		c, err := s.Conversation(t.Context(), "u", l.ID)
 		if err != nil || !c.End(time.Now(), conversation.EndRequested, event.ConversationEnded) {
 			t.Fatalf("end: %v", err)
 		}

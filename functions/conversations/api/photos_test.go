@@ -128,7 +128,7 @@ func TestPhotosOfASlowReader(t *testing.T) {
 	for n := range r.store.photos {
 		r.store.photos[n].Data = bytes.Repeat([]byte("jpeg"), 1<<18)
 	}
-	r.API.sendLimit = 300 * time.Millisecond
+	r.sendLimit = 300 * time.Millisecond
 	server := httptest.NewUnstartedServer(r.API)
 	server.Listener = narrow{server.Listener}
 	server.Start()
@@ -136,7 +136,7 @@ func TestPhotosOfASlowReader(t *testing.T) {
 	var dialer net.Dialer
 	slow, err := dialer.DialContext(t.Context(), "tcp", server.Listener.Addr().String())
 	if err == nil {
-		defer slow.Close()
+		t.Cleanup(func() { _ = slow.Close() }) // the server may have closed it
 		err = slow.(*net.TCPConn).SetReadBuffer(4 << 10)
 	}
 	if err == nil {
@@ -146,18 +146,18 @@ func TestPhotosOfASlowReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the photos are on their way", func() bool {
-		free := r.API.photos.TryAcquire(photoBytes)
+		free := r.photos.TryAcquire(photoBytes)
 		if free {
-			r.API.photos.Release(photoBytes)
+			r.photos.Release(photoBytes)
 		}
 		return !free
 	})
-	until(t, "the share is given back", func() bool { return r.API.photos.TryAcquire(photoBytes) })
-	r.API.photos.Release(photoBytes)
+	until(t, "the share is given back", func() bool { return r.photos.TryAcquire(photoBytes) })
+	r.photos.Release(photoBytes)
 
 	quick := httptest.NewServer(r.API)
 	defer quick.Close()
-	r.API.sendLimit = time.Minute
+	r.sendLimit = time.Minute
 	for range 2 {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, quick.URL+"/v1/conversations/c1", nil)
 		if err != nil {

@@ -253,7 +253,10 @@ func (d *draft) commit() (c conversation.Conversation, pages []transcript.Page, 
 
 // committed notes that the commit under way took effect and is the stored version now.
 func (d *draft) committed(stored conversation.Conversation) {
-	d.stored = stored
+	began := d.stored.StartedAt
+	if d.stored = stored; stored.Segments == 0 {
+		d.stored.StartedAt = earlier(began, stored.StartedAt) // its first words have come meanwhile
+	}
 	d.notes.stored, d.notes.photos = d.notes.sent, 0
 	d.acked.stored = stored.Acked
 	d.unsaved = append([]utterance(nil), d.unsaved[d.sending:]...)

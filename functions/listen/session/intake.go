@@ -25,7 +25,7 @@ const lull = time.Second
 
 // stall is how much longer it takes where the audio stopped in a word and is numbered: then it is the network that has
 // stopped, and what it holds comes late, or again. A client has noticed by then that it gets no pings, and connects anew. If
-// it is we who don't take in more, nothing can come.
+// it is we who don't take in more, nothing can come: then a recogniser that has heard it all is to say what it has.
 const stall = 4 * pingEvery
 
 // suspect is the end of what was heard before a cut: a word that reaches into it may be half of one. The client sends
@@ -101,7 +101,7 @@ func newIntake(ctx context.Context, decoder Decoder, stream stt.Stream, origin t
 		defer in.mu.Unlock()
 		switch {
 		case in.closed || !in.gate.Speaking():
-		case keeps && !in.full && !in.stalled && in.gate.InWord():
+		case keeps && !in.stalled && in.gate.InWord() && (!in.full || in.unheard() > fastAt):
 			in.stalled = true
 			in.silence.Reset(stall)
 		default:
@@ -111,7 +111,8 @@ func newIntake(ctx context.Context, decoder Decoder, stream stt.Stream, origin t
 	return in
 }
 
-// resume begins after what is stored. The audio goes on where it was cut, if it is of the same conversation.
+// resume begins after what is stored. The audio goes on where it was cut, if it is of the same conversation; in any case it
+// is later.
 func (in *intake) resume(from conversation.Acked, channel int, same bool) {
 	var beyond time.Duration
 	if channel < len(from.Beyond) {
@@ -119,8 +120,9 @@ func (in *intake) resume(from conversation.Acked, channel int, same bool) {
 	}
 	in.stored = int(beyond * sampleRate / time.Second)
 	in.skip = in.stored
+	in.told = from.At.Add(beyond)
 	if same {
-		in.clock.origin = from.At.Add(beyond)
+		in.clock.origin = in.told
 	}
 }
 
@@ -252,8 +254,8 @@ func (in *intake) locate(start, end time.Duration, final bool) (from, to time.Ti
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	from, to = in.timeline.at(start), in.timeline.end(end)
-	if final && from.Before(in.told) {
-		from = in.told // the clock was put back in between
+	if late := in.told.Sub(from); final && late > 0 {
+		from, to = from.Add(late), to.Add(late) // the clock was put back in between
 	}
 	if to.Before(from) {
 		to = from

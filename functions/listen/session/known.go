@@ -100,11 +100,13 @@ func (in *intake) settle(before time.Duration) progress {
 	p := progress{
 		samples: uint32(in.stored) + uint32(position*sampleRate/time.Second), //nolint:gosec // see packet
 		counted: total.Sub(in.counted), unknown: duration(in.sent) - in.known,
-		unheard: duration(in.sent) - max(in.known, in.heard),
+		unheard: in.unheard(),
 	}
 	in.counted = total
 	return p
 }
+
+func (in *intake) unheard() time.Duration { return duration(in.sent) - max(in.known, in.heard) }
 
 // wait returns when there is room for more audio, or when done is closed. A recogniser that has heard a lot and made
 // nothing final, as in speech without a pause, is asked to after a lull.

@@ -6,6 +6,7 @@ import (
 
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/transcript"
+	"earshot.dev/shared/usage"
 )
 
 // The clock is put back when what a network had held comes in a burst. Words that are final keep their order all the same.
@@ -22,6 +23,31 @@ func TestFinalWordsKeepTheirOrder(t *testing.T) {
 			t.Errorf("word %d: from %v to %v, want it not before %v", i, from.Sub(start), to.Sub(start), last.Sub(start))
 		}
 		last = to
+	}
+}
+
+// The audio of a session comes after what an earlier one has stored, whatever the clock says: a conversation that begins in
+// it must not come before the one that it follows.
+func TestWordsFollowThoseOfTheSessionBefore(t *testing.T) {
+	stored := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	in := newIntake(t.Context(), &babbler{}, newEar(), stored.Add(-time.Minute), true)
+	in.resume(conversation.Acked{Sequence: 7, At: stored}, 0, false)
+	for range 200 { // 4 s
+		if _, _, err := in.packet(t.Context(), []byte("packet"), stored.Add(-time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := stored
+	for i := range 4 {
+		offset := time.Duration(i) * 500 * time.Millisecond
+		from, to := in.locate(offset, offset+400*time.Millisecond, true)
+		if from.Before(last) || !to.After(from) {
+			t.Errorf("word %d: from %v to %v, want it not before %v", i, from.Sub(stored), to.Sub(stored), last.Sub(stored))
+		}
+		last = to
+	}
+	if err := in.close(t.Context(), false); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -43,6 +69,24 @@ func TestBeginsWithItsFirstWord(t *testing.T) {
 		t.Errorf("it begins %v after it was opened, want -20s", got)
 	}
 	if got := pages[0].Segments[len(pages[0].Segments)-1]; got.Start != 0 {
+		t.Errorf("the first word is at %v, want 0", got.Start)
+	}
+}
+
+// So it does where they come while a commit is under way that knows nothing of them.
+func TestBeginsWithAWordThatComesDuringACommit(t *testing.T) {
+	opened := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	d := draft{sessionID: "s"}
+	d.begin(conversation.Conversation{ID: "c", StartedAt: opened, Session: conversation.Session{ID: "s"}}, transcript.Page{})
+	d.meter(opened, usage.Totals{AudioMS: 1000})
+	before, _, _ := d.commit()
+	d.add(utterance{id: "w", text: "word", start: opened.Add(-20 * time.Second), end: opened.Add(-19 * time.Second)})
+	d.committed(before)
+	c, pages, _ := d.commit()
+	if got := c.StartedAt.Sub(opened); got != -20*time.Second {
+		t.Errorf("it begins %v after it was opened, want -20s", got)
+	}
+	if got := pages[0].Segments[0]; got.Start != 0 {
 		t.Errorf("the first word is at %v, want 0", got.Start)
 	}
 }
