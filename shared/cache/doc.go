@@ -39,5 +39,7 @@
 //     people must see their own change at once, whichever instance answers;
 //   - while Redis can't be reached: for the length of one load in flight elsewhere; and if the deletion itself did
 //     not get through, what Redis holds stays visible to other processes until the deletion, which is repeated in
-//     the background, succeeds: at most for TTL. The process that wrote doesn't look there meanwhile.
+//     the background and once more when the process ends, succeeds: at most for TTL. The process that wrote doesn't look
+//     there meanwhile;
+//   - where Redis fails over to a replica that had not heard of the deletion yet: at most for TTL.
 package cache

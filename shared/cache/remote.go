@@ -190,8 +190,10 @@ func (r *remote) exists(ctx context.Context, key string) (bool, error) {
 	n, err := r.client.Exists(ctx, r.prefix+key).Result()
 	if err != nil {
 		r.failed(ctx, err)
+		return false, err
 	}
-	return n > 0, err
+	r.worked()
+	return n > 0, nil
 }
 
 // run runs a script on a key.

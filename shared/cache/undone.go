@@ -15,6 +15,7 @@ const (
 	undoneBatch = 500
 	firstRedo   = 100 * time.Millisecond
 	longestRedo = 2 * time.Second
+	lastRedo    = time.Second
 )
 
 // undone are deletions that Redis has not taken. They are repeated by one goroutine, which runs while there are any.
@@ -60,12 +61,19 @@ func (u *undone) has(key string) bool {
 	return known
 }
 
-// close gives up what is not done yet: it stays in Redis for its TTL at most.
+// close tries once more, for a second at most. What is not done then stays in Redis for its TTL.
 func (u *undone) close() {
 	u.mu.Lock()
 	u.stop()
 	u.mu.Unlock()
 	u.redo.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), lastRedo)
+	defer cancel()
+	for batch := u.batch(); len(batch) > 0; batch = u.batch() {
+		if u.delete(ctx, slices.Collect(maps.Keys(batch))...) != nil || u.done(batch) {
+			return
+		}
+	}
 }
 
 func (u *undone) repeat() {

@@ -47,18 +47,18 @@ func (s *Store) Attach(ctx context.Context, uid string, a conversation.Attachmen
 }
 
 // Commit is [store.Store.Commit]. Words that join a live conversation are shown to those who read it, and change no
-// list; of what a list shows of one, all that changes while it is live is its title.
+// list, but for their beginning and a title.
 func (s *Store) Commit(ctx context.Context, uid string, c *conversation.Conversation, pages ...transcript.Page) error {
 	err := s.Store.Commit(ctx, uid, c, pages...)
-	retitled := c.Retitled
-	c.Retitled = c.Retitled && err != nil
+	relisted := c.Relisted
+	c.Relisted = c.Relisted && err != nil
 	key := tailKey(uid, c.ID)
 	if err == nil && len(pages) > 0 {
 		s.Read.tails.Update(ctx, key, tail{*c, pages[len(pages)-1]})
 	} else {
 		s.Read.tails.Invalidate(ctx, key) // with an error too: it may be the echo of a success
 	}
-	if err != nil || c.Status != conversation.Live || retitled {
+	if err != nil || c.Status != conversation.Live || relisted {
 		s.Read.lists.Invalidate(ctx, uid)
 	}
 	return err

@@ -170,7 +170,10 @@ type write struct {
 
 var writes = []write{
 	{"Attach", "begin", func(r *rig) error { return r.attach("s1", at) }},
-	{"Commit", "first words", func(r *rig) error { return r.say("anna", 3) }},
+	{"Commit", "first words, said before it was opened", func(r *rig) error {
+		r.conversation.StartedAt, r.conversation.Relisted = r.conversation.StartedAt.Add(-20*time.Second), true
+		return r.say("anna", 3)
+	}},
 	{"Commit", "over two pages at once", func(r *rig) error { return r.say("anna", 2*transcript.PageSize+5) }},
 	{"Commit", "more words", func(r *rig) error { return r.say("anna", 2*transcript.PageSize+9) }},
 	{"Commit", "a name for who spoke on the first page", func(r *rig) error {

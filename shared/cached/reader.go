@@ -296,7 +296,8 @@ func (r *Reader) list(ctx context.Context, db *store.Store, uid, key string) (l 
 	}
 	l.Conversations, err = db.List(ctx, uid, q.Filter, q.Window)
 	for i := range l.Conversations { // what a list doesn't show
-		l.Conversations[i].Usage, l.Conversations[i].Former = nil, nil
+		c := &l.Conversations[i]
+		c.Usage, c.Former, c.People, c.Named, c.Suggested = nil, nil, nil, nil, nil
 	}
 	return l, err
 }

@@ -49,8 +49,8 @@ type Conversation struct {
 
 	// UpdateTime is the version that the next write replaces. It is not stored.
 	UpdateTime time.Time
-	// Retitled says that the title is another than in that version. It is not stored.
-	Retitled bool `json:"-"`
+	// Relisted says that what a list shows of it, its title or its beginning, is another than in that version. It is not stored.
+	Relisted bool `json:"-"`
 	// DeviceTime likewise is that of the device's document, where the conversation was just attached to. It is not stored.
 	DeviceTime time.Time
 }

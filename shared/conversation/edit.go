@@ -34,5 +34,5 @@ func (c *Conversation) Rename(title string) {
 		s = *c.Structured
 	}
 	s.Title, s.Renamed = title, true
-	c.Structured, c.Retitled = &s, true
+	c.Structured, c.Relisted = &s, true
 }

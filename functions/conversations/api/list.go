@@ -37,7 +37,7 @@ func (a *API) list(ctx context.Context, r request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := a.chargeOffset(ctx, r.uid, f, w); err != nil {
+	if err := a.charge(ctx, r.uid, f, w); err != nil {
 		return answer{}, err
 	}
 	list, err := a.Reader.List(ctx, r.uid, f, w)
@@ -51,14 +51,18 @@ func (a *API) list(ctx context.Context, r request) (answer, error) {
 	return answer{body: wire, header: next(r.URL, list, w)}, nil
 }
 
-// readsPerRequest is how many conversations that are skipped count as one request more.
+// readsPerRequest is how many conversations that are read count as one request.
 const readsPerRequest = 100
 
-// chargeOffset counts what an offset skips, which Firestore reads and bills. Who scrolls skips nothing: the page before is
-// at hand. So it is for who jumps, and no more of that is had than burst and rate allow.
-func (a *API) chargeOffset(ctx context.Context, uid string, f conversation.Filter, w conversation.Window) error {
-	more := min(w.Offset/readsPerRequest, a.Burst-1) // the request itself was counted
-	if more <= 0 || a.Reader.Anchored(ctx, uid, f, w) {
+// charge counts what a list reads beyond what a request is counted for, and what an offset skips, which Firestore reads and
+// bills. Who scrolls skips nothing: the page before is at hand. So it is for who jumps, and no more of that is had than burst
+// and rate allow.
+func (a *API) charge(ctx context.Context, uid string, f conversation.Filter, w conversation.Window) error {
+	more := (w.Limit - 1) / readsPerRequest
+	if skipped := w.Offset / readsPerRequest; skipped > 0 && !a.Reader.Anchored(ctx, uid, f, w) {
+		more += skipped
+	}
+	if more = min(more, a.Burst-1); more <= 0 { // the request itself was counted
 		return nil
 	}
 	return a.limits.admit(ctx, uid, more)

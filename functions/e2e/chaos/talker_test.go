@@ -35,8 +35,9 @@ type talker struct {
 
 	deletes bool // some of it
 
-	words  uint32 // said so far
-	bursts int    // of words
+	words  uint32   // said so far
+	bursts int      // of words
+	ends   []uint32 // the last word before each end
 	audio  time.Duration
 }
 
@@ -98,6 +99,7 @@ func (p *talker) talk(ctx context.Context) {
 		switch p.random.IntN(6) {
 		case 0:
 			p.session.End()
+			p.ends = append(p.ends, p.words)
 		case 1:
 			wait(ctx, time.Duration(p.random.IntN(7000))*time.Millisecond) // no audio at all
 		case 2:

@@ -60,9 +60,11 @@ func (s *system) check(t *testing.T) {
 	for _, p := range s.talkers {
 		all := s.conversations(t, documents, p.uid)
 		var heard []string
+		var transcripts [][]string
 		for _, c := range all {
 			words := s.words(t, documents, p.uid, c)
 			heard = append(heard, words...)
+			transcripts = append(transcripts, words)
 			if !slices.IsSortedFunc(words, byNumber) {
 				t.Errorf("%s/%s: out of order: %v", p.uid, c.ID, words)
 			}
@@ -71,6 +73,7 @@ func (s *system) check(t *testing.T) {
 			checkCompleted(t, p.uid, c)
 		}
 		compare(t, p.uid, heard, p.words)
+		t.Logf("%s: %d of %d ends are inside of a conversation", p.uid, p.crossed(transcripts), len(p.ends))
 		s.checkUsage(t, p, all)
 		words += p.words
 		connections += p.session.Connections()
@@ -80,6 +83,20 @@ func (s *system) check(t *testing.T) {
 	t.Logf("%d words in %d conversations, %d attempts to finalize, %d webhooks, %d connections",
 		words, len(want), attempts, len(s.Webhooks.All()), connections)
 	s.checkLogs(t)
+}
+
+// crossed is how many ends have words before and after them in one conversation. An end waits for the words before it as
+// long as a recogniser may take to come back, not longer, so it isn't said to be wrong.
+func (p *talker) crossed(transcripts [][]string) (n int) {
+	for _, words := range transcripts {
+		for _, end := range p.ends {
+			last := testspeech.Text(end)
+			if len(words) > 0 && byNumber(words[0], last) <= 0 && byNumber(last, words[len(words)-1]) < 0 {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // conversations are a user's, in the order of their beginning.

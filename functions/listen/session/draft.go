@@ -197,7 +197,9 @@ func (d *draft) reachBack() {
 		return
 	}
 	for _, u := range d.unsaved {
-		d.stored.StartedAt = earlier(d.stored.StartedAt, u.start)
+		if u.start.Before(d.stored.StartedAt) {
+			d.stored.StartedAt, d.stored.Relisted = u.start, true
+		}
 	}
 }
 
@@ -254,8 +256,8 @@ func (d *draft) commit() (c conversation.Conversation, pages []transcript.Page, 
 // committed notes that the commit under way took effect and is the stored version now.
 func (d *draft) committed(stored conversation.Conversation) {
 	began := d.stored.StartedAt
-	if d.stored = stored; stored.Segments == 0 {
-		d.stored.StartedAt = earlier(began, stored.StartedAt) // its first words have come meanwhile
+	if d.stored = stored; stored.Segments == 0 && began.Before(stored.StartedAt) {
+		d.stored.StartedAt, d.stored.Relisted = began, true // its first words have come meanwhile
 	}
 	d.notes.stored, d.notes.photos = d.notes.sent, 0
 	d.acked.stored = stored.Acked

@@ -48,6 +48,13 @@ func (e *early) keep(f frame) bool {
 	return true
 }
 
+// ended reports whether the end of the socket is among what is kept.
+func (e *early) ended() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.frames) > 0 && e.frames[len(e.frames)-1].err != nil
+}
+
 // release gives all that was kept, before anything that comes later.
 func (e *early) release(take func(frame)) {
 	e.mu.Lock()

@@ -14,7 +14,8 @@ const endingLimit = 10 * time.Second
 type ending struct {
 	reason conversation.EndReason
 	boundary
-	asked time.Time
+	asked  time.Time
+	photos int // that are to be stored before, since the ending before this one
 }
 
 // maxEndings is how many conversations may be to end at once. A client that sends what it has kept may end several.
@@ -51,7 +52,11 @@ func (s *scribe) end(reason conversation.EndReason, b boundary) {
 		s.cross(b)
 		return
 	}
-	s.endings = append(s.endings, ending{reason, b, time.Now()})
+	photos := len(s.photos)
+	for _, e := range s.endings {
+		photos -= e.photos
+	}
+	s.endings = append(s.endings, ending{reason, b, time.Now(), photos})
 }
 
 // ended goes on behind the first of the endings.

@@ -66,6 +66,7 @@ type intake struct {
 	sent     int64           // samples, to the recogniser, batched ones included
 	asked    []flush         // finalizes that were not answered
 	fences   []time.Duration // offsets in what was sent, see flush
+	flushed  time.Duration   // of what was sent: the client has said that no word goes on there
 	known    time.Duration   // of what was sent: all words are
 	heard    time.Duration   // of what was sent: the recogniser has said something of it, be it not its last word
 	room     chan struct{}   // has an element when known has moved
@@ -217,7 +218,8 @@ func (in *intake) flush(ctx context.Context) (through time.Duration, until time.
 	if in.received > 0 {
 		until = in.clock.at(duration(in.received))
 	}
-	in.fences = append(in.fences, duration(in.sent))
+	in.flushed = duration(in.sent)
+	in.fences = append(in.fences, in.flushed)
 	return duration(in.sent), until
 }
 
@@ -242,7 +244,7 @@ func (in *intake) close(ctx context.Context, again bool) error {
 	in.silence.Stop()
 	in.again, in.broken = again, again && in.gate.Speaking()
 	in.gate.Flush(func(c vad.Chunk) { in.pass(ctx, c) })
-	in.limit = max(0, duration(in.sent)-suspect)
+	in.limit = max(in.flushed, duration(in.sent)-suspect)
 	in.send(ctx)
 	in.note(in.stream.CloseSend(ctx))
 	return in.err
@@ -299,7 +301,7 @@ func (in *intake) whole(words []stt.Word) []stt.Word {
 		if w.End <= in.limit {
 			continue
 		}
-		in.limit = min(in.limit, w.Start)
+		in.limit = max(in.flushed, min(in.limit, w.Start))
 		if i > 0 {
 			in.limit = max(in.limit, words[i-1].End)
 		}

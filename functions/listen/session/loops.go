@@ -31,6 +31,7 @@ type request struct {
 
 // read takes the client's frames until the socket closes, which the write loop does at the latest.
 func (s *Session) read(ctx context.Context) {
+	defer close(s.unheard)
 	for {
 		binary, data, err := s.socket.Read(ctx)
 		f := frame{time.Now(), binary, data, err}
@@ -150,7 +151,7 @@ func closedBy(err error) *Reason {
 	}
 }
 
-// obey passes on a message that asks for something. While the session ends nobody listens any more.
+// obey passes on a message that asks for something, until nobody listens any more.
 func (s *Session) obey(ctx context.Context, frame []byte) {
 	message, ok := wire.ParseClient(frame)
 	if !ok {
@@ -163,7 +164,7 @@ func (s *Session) obey(ctx context.Context, frame []byte) {
 	}
 	select {
 	case s.requests <- r:
-	case <-s.stopping.Done():
+	case <-s.said:
 	}
 }
 
@@ -282,6 +283,12 @@ func (s *Session) send(ctx context.Context, frame []byte) {
 	}
 	if err := s.socket.Write(ctx, frame); err != nil {
 		s.unwritable = true
-		s.Stop(ClientGone)
+		select { // who reads knows better why, if that is over too
+		case <-s.unheard:
+		case <-time.After(time.Second):
+		}
+		if !s.early.ended() {
+			s.Stop(ClientGone)
+		}
 	}
 }

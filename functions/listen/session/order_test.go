@@ -83,8 +83,8 @@ func TestBeginsWithAWordThatComesDuringACommit(t *testing.T) {
 	d.add(utterance{id: "w", text: "word", start: opened.Add(-20 * time.Second), end: opened.Add(-19 * time.Second)})
 	d.committed(before)
 	c, pages, _ := d.commit()
-	if got := c.StartedAt.Sub(opened); got != -20*time.Second {
-		t.Errorf("it begins %v after it was opened, want -20s", got)
+	if got := c.StartedAt.Sub(opened); got != -20*time.Second || !c.Relisted {
+		t.Errorf("it begins %v after it was opened (relisted: %t), want -20s", got, c.Relisted)
 	}
 	if got := pages[0].Segments[0]; got.Start != 0 {
 		t.Errorf("the first word is at %v, want 0", got.Start)

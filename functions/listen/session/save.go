@@ -16,7 +16,6 @@ import (
 	"earshot.dev/shared/logging"
 	"earshot.dev/shared/tracing"
 	"earshot.dev/shared/transcript"
-	"earshot.dev/shared/usage"
 )
 
 // errAbandoned is why words were not stored: critical, since the person believes that they were.
@@ -43,7 +42,6 @@ type outcome struct {
 	replaced bool                 // a newer session of the device has the audio again
 	silence  conversation.Silence // that is stored
 	photo    *photo               // that is stored
-	reported usage.Hours          // what has been told of its usage
 	err      error                // the time was over before it could be known
 }
 
@@ -129,16 +127,15 @@ func (s *scribe) save(ctx context.Context, now time.Time) {
 	}
 	s.flushed = now
 	s.saving = true
-	reported, news := s.reported, s.appended.take(pages)
+	reported, news := s.reported.of(c.ID), s.appended.take(pages)
 	ctx, span := beginSave(ctx, &c)
 	go func() {
 		o, err := s.commit(ctx, c, pages, flush)
 		o.err, o.at = err, time.Now()
 		o.ended, o.acked = ends && o.took, c.Acked.Sequence
-		o.reported = reported
 		if err == nil && o.took {
 			s.appended.tell(ctx, &o.stored, news)
-			o.reported = s.announce(ctx, &o.stored, reported, report)
+			s.announce(ctx, o.stored, reported, report)
 		}
 		tracing.End(span, err)
 		s.saved <- o
@@ -186,62 +183,15 @@ func persist(ctx context.Context, try func(ctx context.Context) (outcome, error)
 	}, backoff.WithBackOff(pace), backoff.WithMaxElapsedTime(0))
 }
 
-// announce tells of what was committed: that the conversation ended, and what it used, if that is due. What
-// can't be told now isn't lost: the pending marker stays for the sweep, and the totals are told again at the
-// next report and by finalize.
-func (s *scribe) announce(ctx context.Context, c *conversation.Conversation, reported usage.Hours, report bool) usage.Hours {
-	now := time.Now()
-	if c.Pending != nil && c.Pending.Event == event.ConversationEnded {
-		e, err := event.OfConversation(event.ConversationEnded, s.params.UID, c, now)
-		if err == nil {
-			err = s.publisher.Publish(ctx, e)
-		}
-		if err != nil {
-			logging.Error(ctx, "end_not_announced", err)
-		} else {
-			s.unmark(ctx, *c)
-		}
-	}
-	news := changed(c.Usage, reported)
-	if !report || len(news) == 0 {
-		return reported
-	}
-	e, err := event.OfUsage(s.params.UID, c, news, now)
-	if err == nil {
-		err = s.publisher.Publish(ctx, e)
-	}
-	if err != nil {
-		logging.Error(ctx, "usage_not_reported", err)
-		return reported
-	}
-	return c.Usage
-}
-
-// unmark clears the marker of what was announced. Whoever wrote in between, finalize most likely, knows already.
-func (s *scribe) unmark(ctx context.Context, c conversation.Conversation) {
-	c.Pending = nil
-	if err := s.store.Commit(ctx, s.params.UID, &c); err != nil && !fault.Is(err, fault.Conflict) {
-		logging.Error(ctx, "pending_not_cleared", err)
-	}
-}
-
-// changed are the hours in which more was used than reported.
-func changed(hours, reported usage.Hours) usage.Hours {
-	news := usage.Hours{}
-	for hour, t := range hours {
-		if t != reported[hour] {
-			news[hour] = t
-		}
-	}
-	return news
-}
-
 // settle takes in what became of a save.
 func (s *scribe) settle(ctx context.Context, o outcome) {
 	s.saving = false
 	switch {
 	case o.err != nil && o.photo != nil:
 		s.photos = s.photos[1:] // words are not to suffer for it
+		if len(s.endings) > 0 && s.endings[0].photos > 0 {
+			s.endings[0].photos--
+		}
 		logging.Error(ctx, "images_not_stored", o.err, slog.Int("images", 1))
 		return
 	case o.err != nil:
@@ -258,6 +208,9 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		return
 	case o.photo != nil:
 		s.photos = s.photos[1:]
+		if len(s.endings) > 0 && s.endings[0].photos > 0 {
+			s.endings[0].photos--
+		}
 		s.draft.notes.photos++
 		s.draft.notes.made++
 		s.tell(wire.PhotoProcessing(o.photo.temp, o.photo.ID))
@@ -272,7 +225,9 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		s.relay.acknowledged(ctx, o.acked) // what was read back may be of a newer session, which got the audio again
 		s.signalStored(ctx, o.at)
 		s.draft.committed(o.stored)
-		s.reported = o.reported
+	}
+	if (o.reread || o.gone) && !o.took && len(s.endings) > 0 && s.endings[0].reason == conversation.EndSilence {
+		s.ended() // somebody may have spoken, or it has ended: proceed looks again
 	}
 	switch {
 	case o.reread && o.stored.Session.ID != s.params.ID && o.stored.Session.Numbered && s.params.Numbered:
@@ -312,8 +267,9 @@ func (s *scribe) yield(ctx context.Context) {
 // begin goes on with a conversation and tells the client which it is.
 func (s *scribe) begin(stored conversation.Conversation, last transcript.Page) {
 	s.conversations++
-	s.reported = stored.Usage
-	s.generation, s.device, s.deviceTime = stored.Session.Generation, stored.Device, stored.DeviceTime
+	s.reported.begin(stored.ID, stored.Usage)
+	s.generation = max(s.generation, stored.Session.Generation) // one that is only for last words has none
+	s.device, s.deviceTime = stored.Device, stored.DeviceTime
 	s.relay.into(stored.ID)
 	s.tell(wire.ConversationSession(stored.ID, stored.WireStatus()))
 	if s.params.Numbered {

@@ -7,11 +7,12 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"earshot.dev/functions/listen/wire"
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/logging"
 	"earshot.dev/shared/transcript"
-	"earshot.dev/shared/usage"
 )
 
 // The paces of writing. Words are stored at once, and then at most once a second. What only counts time waits. That
@@ -61,7 +62,9 @@ type scribe struct {
 	ackAfter time.Duration // from then on
 	metered  time.Time     // when the last save of counts began
 	told     time.Time     // when usage was last told
-	reported usage.Hours   // what usage.recorded has told of the conversation
+	reported reports
+
+	announcing errgroup.Group // of what was committed
 
 	generation int64     // of the device, since the last attachment
 	device     string    // the device's slot
@@ -82,10 +85,12 @@ type scribe struct {
 }
 
 func newScribe(p Params, store Store, publisher Publisher, ledger *ledger, tell func([]byte), stop func(*Reason)) *scribe {
-	return &scribe{
+	s := &scribe{
 		params: p, store: store, publisher: publisher, ledger: ledger, tell: tell, stop: stop,
 		appended: newAppended(p, publisher), draft: draft{sessionID: p.ID, suggested: p.CustomSTT}, ackAfter: ackAtFirst, saved: make(chan outcome, 1),
 	}
+	s.announcing.SetLimit(maxAnnouncing)
+	return s
 }
 
 // open attaches the session to its conversation for the first time.
@@ -117,18 +122,19 @@ func (s *scribe) run(ctx context.Context, results <-chan heard, requests <-chan 
 			return
 		}
 		if s.proceed(ctx); s.done() {
+			_ = s.announcing.Wait() // what failed was logged
 			if s.draft.open() {
-				s.announce(ctx, &s.draft.stored, s.reported, true)
+				s.report(ctx, &s.draft.stored, s.reported.of(s.draft.stored.ID))
 			}
 			return
 		}
 		timer.Reset(time.Until(s.wake()))
 		select {
 		case h, ok := <-results:
+			for len(requests) > 0 { // what was asked for before these words were said, was asked for by now
+				s.obey(ctx, <-requests)
+			}
 			if !ok {
-				for len(requests) > 0 {
-					s.obey(ctx, <-requests)
-				}
 				results, s.over = nil, true
 				continue
 			}
@@ -223,6 +229,8 @@ func (s *scribe) proceed(ctx context.Context) {
 		if s.draft.acked.news() && (s.over || now.Sub(s.flushed) >= meterEvery) {
 			s.acknowledge(ctx, now)
 		}
+	case len(s.endings) > 0 && s.endings[0].photos > 0:
+		s.savePhoto(ctx)
 	case len(s.endings) > 0 && s.endable(now):
 		s.save(ctx, now)
 	case len(s.draft.unsaved) > 0 && (s.over || now.Sub(s.flushed) >= flushEvery):
@@ -257,7 +265,7 @@ const (
 // advance takes in how far the audio is known. It stops before words that wait for the next conversation: what is stored
 // with this one must not tell that they are safe.
 func (s *scribe) advance(now time.Time) {
-	if s.replaced {
+	if s.replaced || s.params.CustomSTT && len(s.endings) > 0 {
 		return
 	}
 	var positions [wire.MaxChannels]uint32

@@ -88,7 +88,8 @@ type Session struct {
 	requests chan request  // read -> transcribe
 	results  chan heard    // receive -> transcribe; closed after the last
 	outbound chan []byte   // -> write
-	said     chan struct{} // closed when nothing more goes to outbound
+	said     chan struct{} // closed when nothing more goes to outbound, and nothing of requests is taken
+	unheard  chan struct{} // closed when nothing more is read
 
 	pace       *rate.Limiter // owned by read; nil: no limit
 	samples    []int16       // likewise: of the packet at hand, where nobody recognises it
@@ -140,6 +141,7 @@ func New(p Params, socket Socket, decoders []Decoder, recognizer stt.Recognizer,
 		results:  make(chan heard, resultQueue),
 		outbound: make(chan []byte, outboundQueue),
 		said:     make(chan struct{}),
+		unheard:  make(chan struct{}),
 	}
 	if p.FramesPerSecond > 0 {
 		s.pace = rate.NewLimiter(rate.Limit(p.FramesPerSecond), p.FramesPerSecond)
@@ -182,6 +184,7 @@ func (s *Session) Run(ctx context.Context) *Reason {
 	_ = group.Wait()       // the loops report by Stop
 	_ = s.following.Wait() // and who follows by themselves
 	s.scribe.appended.wait()
+	_ = s.scribe.announcing.Wait() // what failed was logged
 	s.relay.close(ctx)
 
 	reason := s.reason()
@@ -262,7 +265,7 @@ func (s *Session) openIntakes(ctx, live context.Context) error {
 			return err
 		}
 		in := newIntake(live, decoder, stream, s.began, s.params.Numbered)
-		if s.params.Numbered && stored.Acked.Sequence > 0 {
+		if s.params.Numbered && (stored.Acked.Sequence > 0 || len(stored.Acked.Beyond) > 0) {
 			in.resume(stored.Acked, channel, len(stored.Former) > 0)
 		}
 		s.intakes = append(s.intakes, in)

@@ -50,7 +50,8 @@ type Options struct {
 	Patience time.Duration
 	// OpenLimit is how long a recogniser may take to open before it has failed: 5 s.
 	OpenLimit time.Duration
-	// Keep is how much audio that isn't final is kept for the next recogniser: 30 s. At 16 kHz a second is 32 kB.
+	// Keep is how much audio that isn't final is kept for the next recogniser: 45 s, as a session lets 30 s wait and the packet
+	// after them. At 16 kHz a second is 32 kB.
 	Keep time.Duration
 	// Pause is how long a breaker stays open: 15 s.
 	Pause time.Duration
@@ -64,7 +65,7 @@ func (o Options) withDefaults() Options {
 	}
 	fill(&o.Patience, 1200*time.Millisecond)
 	fill(&o.OpenLimit, 5*time.Second)
-	fill(&o.Keep, 30*time.Second)
+	fill(&o.Keep, 45*time.Second)
 	fill(&o.Pause, 15*time.Second)
 	return o
 }
