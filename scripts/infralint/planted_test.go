@@ -67,7 +67,7 @@ var planted = []struct{ name, rule, file, old, new, want string }{
 	{"a token for another", "pushes", "infra/usage.tf", `audience              = "earshot-usage"`, `audience              = "earshot-sweep"`, `calls for "earshot-sweep"`},
 	{"a token of another", "pushes", "infra/sweep.tf", "service_account_email = google_service_account.scheduler.email", "service_account_email = google_service_account.push.email", "doesn't let in"},
 	{
-		"a function publishes what it may not", "grants", "functions/listen/session/save.go", "event.OfConversation(event.ConversationEnded", "event.OfConversation(event.ConversationFinalized",
+		"a function publishes what it may not", "grants", "functions/listen/session/announce.go", "event.OfConversation(event.ConversationEnded", "event.OfConversation(event.ConversationFinalized",
 		"needs the grant roles/pubsub.publisher for google_service_account.listen on google_pubsub_topic.conversation_finalized",
 	},
 	{"a grant too many", "grants", "infra/usage.tf", "roles/datastore.user", "roles/datastore.owner", "infra/ has the grant roles/datastore.owner for google_service_account.usage"},

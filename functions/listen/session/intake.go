@@ -60,27 +60,27 @@ type intake struct {
 	broken   bool          // likewise, in mid speech
 	limit    time.Duration // of what was sent, up to which words are whole if it is broken
 	clock    clock
-	stored   int             // samples at the beginning that an earlier session had stored
-	skip     int             // how many of them are still to come
-	received int64           // samples
-	sent     int64           // samples, to the recogniser, batched ones included
-	asked    []flush         // finalizes that were not answered
-	fences   []time.Duration // offsets in what was sent, see flush
-	flushed  time.Duration   // of what was sent: the client has said that no word goes on there
-	known    time.Duration   // of what was sent: all words are
-	heard    time.Duration   // of what was sent: the recogniser has said something of it, be it not its last word
-	room     chan struct{}   // has an element when known has moved
-	timeline timeline        // of what was sent
-	told     time.Time       // the end of the last word that was final
-	samples  []int16         // of the packet at hand; the read loop may look at them until the next
-	batch    []byte          // speech that waits for more
-	counted  usage.Totals    // what settle has reported
-	spoiled  int64           // packets that could not be decoded
-	late     int64           // packets that came after the end
-	err      error           // of the first Send that failed
-	silence  *time.Timer     // fires when no audio has come for a lull
-	stalled  bool            // it has fired, in a word
-	full     bool            // no more is taken in until more is known
+	stored   int           // samples at the beginning that an earlier session had stored
+	skip     int           // how many of them are still to come
+	received int64         // samples
+	sent     int64         // samples, to the recogniser, batched ones included
+	asked    []flush       // finalizes that were not answered
+	fences   []fence       // see flush
+	flushed  time.Duration // of what was sent: the client has said that no word goes on there
+	known    time.Duration // of what was sent: all words are
+	heard    time.Duration // of what was sent: the recogniser has said something of it, be it not its last word
+	room     chan struct{} // has an element when known has moved
+	timeline timeline      // of what was sent
+	told     time.Time     // the end of the last word that was final
+	samples  []int16       // of the packet at hand; the read loop may look at them until the next
+	batch    []byte        // speech that waits for more
+	counted  usage.Totals  // what settle has reported
+	spoiled  int64         // packets that could not be decoded
+	late     int64         // packets that came after the end
+	err      error         // of the first Send that failed
+	silence  *time.Timer   // fires when no audio has come for a lull
+	stalled  bool          // it has fired, in a word
+	full     bool          // no more is taken in until more is known
 }
 
 // flush is a finalize: at a time, of what was sent up to an offset, which ends in so much silence.
@@ -88,6 +88,9 @@ type flush struct {
 	at           time.Time
 	offset, tail time.Duration
 }
+
+// fence is where a conversation ends: an offset in what was sent, and what had been received by then.
+type fence struct{ offset, position time.Duration }
 
 // newIntake makes an intake into a stream. Audio that is still held back when none has come for a lull is passed
 // on under ctx. The first audio was said at the origin, or later. A client may keep audio that it can't send, and send
@@ -219,7 +222,7 @@ func (in *intake) flush(ctx context.Context) (through time.Duration, until time.
 		until = in.clock.at(duration(in.received))
 	}
 	in.flushed = duration(in.sent)
-	in.fences = append(in.fences, in.flushed)
+	in.fences = append(in.fences, fence{in.flushed, duration(in.received - in.gate.Held())})
 	return duration(in.sent), until
 }
 
@@ -227,7 +230,7 @@ func (in *intake) flush(ctx context.Context) (through time.Duration, until time.
 func (in *intake) cross(through time.Duration) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if i := slices.Index(in.fences, through); i >= 0 {
+	if i := slices.IndexFunc(in.fences, func(f fence) bool { return f.offset == through }); i >= 0 {
 		in.fences = slices.Delete(in.fences, i, i+1)
 	}
 }

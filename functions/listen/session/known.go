@@ -37,6 +37,10 @@ func (in *intake) allKnown() bool {
 func (in *intake) knows(offset time.Duration) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	return in.has(offset)
+}
+
+func (in *intake) has(offset time.Duration) bool {
 	return in.known+rounding >= offset || slices.ContainsFunc(in.asked, func(f flush) bool {
 		return f.offset >= offset && in.unanswered(f)
 	})
@@ -78,8 +82,12 @@ func (in *intake) know(through time.Duration) {
 func (in *intake) settle(before time.Duration) progress {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if len(in.fences) > 0 {
-		before = min(before, in.fences[0])
+	var all time.Duration // that came before an end, and is known
+	if len(in.fences) > 0 && in.fences[0].offset <= before {
+		before = in.fences[0].offset
+		if in.has(before) {
+			all = in.fences[0].position
+		}
 	}
 	known := min(in.known, before)
 	in.timeline.forget(known)
@@ -93,6 +101,7 @@ func (in *intake) settle(before time.Duration) progress {
 	} else if gone := known - m.offset; gone > 0 {
 		position, speech = position+gone, min(in.gate.Speech(), speech+gone)
 	}
+	position = max(position, all)
 	total := usage.Totals{
 		AudioMS:  max(position.Milliseconds(), in.counted.AudioMS),
 		SpeechMS: max(speech.Milliseconds(), in.counted.SpeechMS),
