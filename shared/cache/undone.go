@@ -69,11 +69,7 @@ func (u *undone) close() {
 	u.redo.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), lastRedo)
 	defer cancel()
-	for batch := u.batch(); len(batch) > 0; batch = u.batch() {
-		if u.delete(ctx, slices.Collect(maps.Keys(batch))...) != nil || u.done(batch) {
-			return
-		}
-	}
+	u.drain(ctx, func() {})
 }
 
 func (u *undone) repeat() {
@@ -85,13 +81,24 @@ func (u *undone) repeat() {
 			return
 		case <-time.After(pause.NextBackOff()):
 		}
-		for batch := u.batch(); u.delete(u.closed, slices.Collect(maps.Keys(batch))...) == nil; batch = u.batch() {
-			pause.Reset()
-			if u.done(batch) {
-				return
-			}
+		if u.drain(u.closed, pause.Reset) {
+			return
 		}
 	}
+}
+
+// drain deletes what it can, and reports whether nothing is left. It calls progress after each batch that was deleted.
+func (u *undone) drain(ctx context.Context, progress func()) bool {
+	for batch := u.batch(); len(batch) > 0; batch = u.batch() {
+		if u.delete(ctx, slices.Collect(maps.Keys(batch))...) != nil {
+			return false
+		}
+		progress()
+		if u.done(batch) {
+			return true
+		}
+	}
+	return true
 }
 
 // batch is some of the keys, with the number of the request for each.

@@ -3,7 +3,6 @@ package session
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"os"
@@ -311,9 +310,7 @@ func decoded(b *testing.B, packets [][]byte) [][]int16 {
 func octets(pcm [][]int16) [][]byte {
 	packets := make([][]byte, len(pcm))
 	for i, samples := range pcm {
-		for _, s := range samples {
-			packets[i] = binary.LittleEndian.AppendUint16(packets[i], uint16(s)) //nolint:gosec // its bits are meant
-		}
+		packets[i] = appendPCM(nil, samples)
 	}
 	return packets
 }

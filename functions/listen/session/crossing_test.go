@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"encoding/binary"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -28,19 +27,6 @@ func (down) Publish(ctx context.Context, _ event.Event) error {
 	return fault.Newf(fault.Unavailable, "publish", "down")
 }
 
-// run is start with a publisher, decoder, socket and recogniser of its own.
-func (r *rig) run(p Params, socket Socket, d Decoder, recognizer stt.Recognizer, publisher Publisher) *rig {
-	p.UID, p.Device, p.Source, p.Language, p.SilenceTimeout = "u", "d", "omi", "en", 2*time.Minute
-	r.session = New(p, socket, []Decoder{d}, recognizer, r.store, publisher)
-	go func() { r.reason <- r.session.Run(r.t.Context()) }()
-	return r
-}
-
-func newRig(t *testing.T) *rig {
-	t.Helper()
-	return &rig{t: t, store: newMemory(), board: &board{}, ear: newEar(), line: newLine(), reason: make(chan *Reason, 1)}
-}
-
 // sentSoFar is how much the ear was sent.
 func (e *ear) sentSoFar() time.Duration {
 	e.mu.Lock()
@@ -52,7 +38,7 @@ func (e *ear) sentSoFar() time.Duration {
 func TestEndThatCannotBeTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		r.run(Params{ID: "s1"}, r.line, &babbler{}, r.ear, down{})
+		r.run(Params{ID: "s1"}, r.line, []Decoder{&babbler{}}, r.ear, down{})
 		pass(time.Second)
 		r.audio(2 * time.Second)
 		r.ear.say("before.")
@@ -157,7 +143,7 @@ func TestGoodbyeBeforeItIsOpen(t *testing.T) {
 	for range 20 { // what is ready at the same time comes in any order
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t)
-			r.run(Params{ID: "s1"}, &polite{line: r.line}, &babbler{}, late{r.ear}, r.board)
+			r.run(Params{ID: "s1"}, &polite{line: r.line}, []Decoder{&babbler{}}, late{r.ear}, r.board)
 			for range 100 {
 				r.line.in <- frame{binary: true, data: []byte("packet")}
 			}
@@ -190,9 +176,9 @@ func TestStoredPartOfTheFirstPacket(t *testing.T) {
 		first, again := newRig(t), newRig(t)
 		again.store, again.board = first.store, first.board
 		speak := func(r *rig, id string) time.Duration {
-			r.run(Params{ID: id, Numbered: true}, r.line, &lasting{}, r.ear, r.board)
+			r.run(Params{ID: id, Numbered: true}, r.line, []Decoder{&lasting{}}, r.ear, r.board)
 			pass(time.Second)
-			r.frame(true, string(binary.BigEndian.AppendUint32(nil, 1))+"packet")
+			r.burst(1)
 			pass(50 * time.Millisecond)
 			return r.ear.sentSoFar()
 		}

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"encoding/binary"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -20,10 +19,7 @@ func TestEndInABurst(t *testing.T) {
 		r.numbered(100)
 		r.ear.murmur("before.")
 		r.frame(false, `{"type":"end"}`)
-		for range 100 {
-			r.number++
-			r.frame(true, string(binary.BigEndian.AppendUint32(nil, r.number))+"packet")
-		}
+		r.burst(100)
 		r.ear.say("after.")
 		pass(5 * time.Second)
 		if c := r.store.get("c1"); c.Status != conversation.Ended || c.Acked.Sequence > 100 {
@@ -44,10 +40,7 @@ func TestManyEndsInABurst(t *testing.T) {
 		r := startWith(t, numbered, 1, nil)
 		pass(time.Second) // until it is open, frames wait, and the ear would be ahead of them
 		for _, word := range []string{"one.", "two.", "three."} {
-			for range 100 {
-				r.number++
-				r.frame(true, string(binary.BigEndian.AppendUint32(nil, r.number))+"packet")
-			}
+			r.burst(100)
 			r.ear.murmur(word)
 			r.frame(false, `{"type":"end"}`)
 		}

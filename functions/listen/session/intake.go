@@ -171,9 +171,7 @@ func (in *intake) packet(ctx context.Context, packet []byte, at time.Time) (end 
 func (in *intake) pass(ctx context.Context, c vad.Chunk) {
 	position := duration(c.Offset)
 	in.timeline.add(mark{duration(in.sent), position, in.clock.at(position), in.gate.Speech()})
-	for _, s := range c.Samples {
-		in.batch = append(in.batch, byte(s), byte(s>>8))
-	}
+	in.batch = appendPCM(in.batch, c.Samples)
 	in.sent += int64(len(c.Samples))
 	if len(in.batch) >= 2*batch || c.End {
 		in.send(ctx)

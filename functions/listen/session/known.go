@@ -55,8 +55,7 @@ func (in *intake) unanswered(f flush) bool {
 type progress struct {
 	samples uint32        // of the audio received
 	counted usage.Totals  // what was not yet counted of them
-	unknown time.Duration // of the audio sent
-	unheard time.Duration // of that, what the recogniser has not even come to
+	unheard time.Duration // of the audio sent, what the recogniser has not come to yet
 }
 
 // unlimited is later than any offset.
@@ -108,12 +107,14 @@ func (in *intake) settle(before time.Duration) progress {
 	}
 	p := progress{
 		samples: uint32(in.stored) + uint32(position*sampleRate/time.Second), //nolint:gosec // see packet
-		counted: total.Sub(in.counted), unknown: duration(in.sent) - in.known,
-		unheard: in.unheard(),
+		counted: total.Sub(in.counted), unheard: in.unheard(),
 	}
 	in.counted = total
 	return p
 }
+
+// unknown is how much was sent of which not all words are known, unheard of how much of it none is.
+func (in *intake) unknown() time.Duration { return duration(in.sent) - in.known }
 
 func (in *intake) unheard() time.Duration { return duration(in.sent) - max(in.known, in.heard) }
 
@@ -122,7 +123,7 @@ func (in *intake) unheard() time.Duration { return duration(in.sent) - max(in.kn
 func (in *intake) wait(done <-chan struct{}) {
 	for {
 		in.mu.Lock()
-		full := duration(in.sent)-in.known > maxUnknown
+		full := in.unknown() > maxUnknown
 		if full && !in.full && !in.closed {
 			in.silence.Reset(lull)
 		}

@@ -39,13 +39,18 @@ func (m *mixer) cut(n int) []byte {
 // take takes n samples off the beginning as PCM16, or all that there are.
 func (m *mixer) take(n int) []byte {
 	n = min(n, len(m.samples))
-	pcm := make([]byte, 0, 2*n)
-	for _, s := range m.samples[:n] {
-		pcm = append(pcm, byte(s), byte(s>>8))
-	}
+	pcm := appendPCM(make([]byte, 0, 2*n), m.samples[:n])
 	m.samples = append(m.samples[:0], m.samples[n:]...)
 	for channel := range m.ends {
 		m.ends[channel] = max(0, m.ends[channel]-n)
 	}
 	return pcm
+}
+
+// appendPCM appends samples as PCM16, little endian.
+func appendPCM(dst []byte, samples []int16) []byte {
+	for _, s := range samples {
+		dst = append(dst, byte(s), byte(s>>8))
+	}
+	return dst
 }

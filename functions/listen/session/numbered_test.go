@@ -249,7 +249,10 @@ func TestBackpressure(t *testing.T) {
 			t.Error("the client was not asked to hold")
 		}
 		in := r.session.intakes[0]
-		if taken := in.settle(unlimited).unknown; taken > maxUnknown+time.Second {
+		in.mu.Lock()
+		taken := in.unknown()
+		in.mu.Unlock()
+		if taken > maxUnknown+time.Second {
 			t.Errorf("took in %v of speech whose words are not known", taken)
 		}
 		r.ear.mute = false

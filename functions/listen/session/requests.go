@@ -115,6 +115,14 @@ func (s *scribe) savePhoto(ctx context.Context) {
 	}()
 }
 
+// shed lets go of the first of the images, which may have been the last that an ending waited for.
+func (s *scribe) shed() {
+	s.photos = s.photos[1:]
+	if len(s.endings) > 0 && s.endings[0].photos > 0 {
+		s.endings[0].photos--
+	}
+}
+
 // warnAt is how little must be left of what the plan allows for the client to be told.
 const warnAt = 180 * time.Second
 

@@ -244,18 +244,29 @@ func start(t *testing.T, id string, with *rig) *rig {
 // startWith runs a session that is special in some ways.
 func startWith(t *testing.T, p Params, channels int, with *rig) *rig {
 	t.Helper()
-	r := &rig{t: t, store: newMemory(), board: &board{}, ear: newEar(), line: newLine(), reason: make(chan *Reason, 1)}
+	r := newRig(t)
 	if with != nil {
 		r.store, r.board = with.store, with.board
 	}
-	p.UID, p.Device, p.Source, p.Language, p.SilenceTimeout = "u", "d", "omi", "en", 2*time.Minute
 	var decoders []Decoder
 	for range channels {
 		decoders = append(decoders, &babbler{})
 	}
-	r.session = New(p, r.line, decoders, r.ear, r.store, r.board)
-	go func() { r.reason <- r.session.Run(t.Context()) }()
+	r.run(p, r.line, decoders, r.ear, r.board)
 	return r
+}
+
+// newRig is a rig whose session is still to be run.
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	return &rig{t: t, store: newMemory(), board: &board{}, ear: newEar(), line: newLine(), reason: make(chan *Reason, 1)}
+}
+
+// run runs the session of a rig, with what is around it.
+func (r *rig) run(p Params, socket Socket, decoders []Decoder, recognizer stt.Recognizer, publisher Publisher) {
+	p.UID, p.Device, p.Source, p.Language, p.SilenceTimeout = "u", "d", "omi", "en", 2*time.Minute
+	r.session = New(p, socket, decoders, recognizer, r.store, publisher)
+	go func() { r.reason <- r.session.Run(r.t.Context()) }()
 }
 
 // audio sends packets of 20 ms in real time.
@@ -274,6 +285,14 @@ func (r *rig) packets(n int, packet string) {
 		r.number++
 		r.frame(true, numberedPacket(r.number)[:4]+packet)
 		pass(20 * time.Millisecond)
+	}
+}
+
+// burst sends the next numbered packets, of 20 ms each, at once.
+func (r *rig) burst(n int) {
+	for range n {
+		r.number++
+		r.frame(true, numberedPacket(r.number))
 	}
 }
 

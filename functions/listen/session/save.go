@@ -188,10 +188,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 	s.saving = false
 	switch {
 	case o.err != nil && o.photo != nil:
-		s.photos = s.photos[1:] // words are not to suffer for it
-		if len(s.endings) > 0 && s.endings[0].photos > 0 {
-			s.endings[0].photos--
-		}
+		s.shed() // words are not to suffer for it
 		logging.Error(ctx, "images_not_stored", o.err, slog.Int("images", 1))
 		return
 	case o.err != nil:
@@ -207,10 +204,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		s.relay.acknowledged(ctx, o.silence.Acked.Sequence)
 		return
 	case o.photo != nil:
-		s.photos = s.photos[1:]
-		if len(s.endings) > 0 && s.endings[0].photos > 0 {
-			s.endings[0].photos--
-		}
+		s.shed()
 		s.draft.notes.photos++
 		s.draft.notes.made++
 		s.tell(wire.PhotoProcessing(o.photo.temp, o.photo.ID))

@@ -49,10 +49,9 @@ type scribe struct {
 	relay     *relay
 
 	draft    draft
-	through  []time.Duration // up to where in the audio sent all words are known, for each channel
-	murmured time.Time       // the end of the last word, were it final
-	endings  []ending        // of the conversation, and of those that follow
-	held     []utterance     // said after the first of these
+	murmured time.Time   // the end of the last word, were it final
+	endings  []ending    // of the conversation, and of those that follow
+	held     []utterance // said after the first of these
 	saving   bool
 	images   wire.Images // on their way
 	photos   []photo     // complete, and not stored
@@ -106,12 +105,6 @@ func (s *scribe) open(ctx context.Context) error {
 	return nil
 }
 
-// listen sets what the words come from.
-func (s *scribe) listen(intakes []*intake) {
-	s.intakes = intakes
-	s.through = make([]time.Duration, len(intakes))
-}
-
 // run takes results until there are no more, and returns when everything is stored, or when ctx ends first.
 func (s *scribe) run(ctx context.Context, results <-chan heard, requests <-chan request) {
 	timer := time.NewTimer(0)
@@ -157,8 +150,7 @@ func (s *scribe) hear(ctx context.Context, h heard) {
 		s.murmur(ctx, h.utterances)
 		return
 	}
-	s.through[h.channel] = max(s.through[h.channel], h.through)
-	s.intakes[h.channel].know(s.through[h.channel])
+	s.intakes[h.channel].know(h.through)
 	if s.replaced {
 		return
 	}

@@ -270,7 +270,7 @@ func (s *Session) openIntakes(ctx, live context.Context) error {
 		}
 		s.intakes = append(s.intakes, in)
 	}
-	s.scribe.listen(s.intakes)
+	s.scribe.intakes = s.intakes
 	return nil
 }
 
