@@ -58,6 +58,7 @@ type draft struct {
 	sent       usage.Hours // what of metered is in the commit under way
 	acked      acked       // numbered audio
 	notes      notes
+	introduced map[int]string // speakers, by the names that were suggested for them
 }
 
 // notes are what the client said beside the audio. They are as they will be once the commit that holds them is done.
@@ -128,6 +129,7 @@ func (d *draft) leave() {
 	d.stored = conversation.Conversation{}
 	d.transcript = nil
 	d.notes = notes{}
+	d.introduced = nil
 	d.sending, d.sent = 0, nil
 }
 

@@ -198,6 +198,9 @@ func (s *scribe) show(change transcript.Change) {
 	if len(change.Deleted) > 0 {
 		s.tell(wire.SegmentsDeleted(change.Deleted))
 	}
+	for _, frame := range s.draft.introductions(change.Changed) {
+		s.tell(frame)
+	}
 }
 
 // proceed begins what is due. At most one save is under way at any time.

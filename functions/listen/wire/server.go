@@ -101,6 +101,18 @@ func PhotoProcessing(tempID, photoID string) []byte {
 	}{"photo_processing", tempID, photoID})
 }
 
+// SpeakerLabelSuggestion tells that a speaker introduced themself by name, in a segment; personID is empty unless somebody
+// of that name is known.
+func SpeakerLabelSuggestion(speaker int, personID, name, segmentID string) []byte {
+	return encode(struct {
+		Type       string `json:"type"`
+		SpeakerID  int    `json:"speaker_id"`
+		PersonID   string `json:"person_id"`
+		PersonName string `json:"person_name"`
+		SegmentID  string `json:"segment_id"`
+	}{"speaker_label_suggestion", speaker, personID, name, segmentID})
+}
+
 // AuthResponse answers a web client's first frame.
 func AuthResponse(success bool) []byte {
 	return encode(struct {
