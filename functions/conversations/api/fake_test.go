@@ -16,8 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pb33f/libopenapi"
-	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/legacy"
 	"golang.org/x/time/rate"
 
 	"earshot.dev/shared/account"
@@ -239,7 +241,7 @@ type rig struct {
 	store     *memory
 	board     *board
 	log       *bytes.Buffer
-	described validator.Validator
+	described routers.Router
 }
 
 func newRig(t *testing.T) *rig {
@@ -263,17 +265,21 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-func descriptionOf(t *testing.T) validator.Validator {
+// descriptionOf is the description by its routes. It is itself what it says it is.
+func descriptionOf(t *testing.T) routers.Router {
 	t.Helper()
-	document, err := libopenapi.NewDocument(description)
+	document, err := openapi3.NewLoader().LoadFromData(description)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, errs := validator.NewValidator(document)
-	if len(errs) > 0 {
-		t.Fatal(errs)
+	if err := document.Validate(t.Context()); err != nil {
+		t.Fatalf("not OpenAPI 3.1: %v", err)
 	}
-	return v
+	router, err := legacy.NewRouter(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return router
 }
 
 // begin stores a live conversation of the user, begun at the time, after the change.
@@ -336,18 +342,24 @@ func (r *rig) hold(request *http.Request, response *http.Response) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	route, values, err := r.described.FindRoute(request)
+	if err != nil {
+		r.t.Fatalf("%s %s: %v", request.Method, request.URL, err)
+	}
+	asked := &openapi3filter.RequestValidationInput{
+		Request: request, Route: route, PathParams: values,
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
+	}
 	if response.StatusCode < http.StatusBadRequest {
-		if ok, errs := r.described.ValidateHttpRequest(request); !ok {
-			for _, e := range errs {
-				r.t.Errorf("%s %s: was answered with %d, and is not as described: %v", request.Method, request.URL, response.StatusCode, e)
-			}
+		if err := openapi3filter.ValidateRequest(r.t.Context(), asked); err != nil {
+			r.t.Errorf("%s %s: was answered with %d, and is not as described: %v", request.Method, request.URL, response.StatusCode, err)
 		}
 	}
-	response.Body = io.NopCloser(bytes.NewReader(body))
-	if ok, errs := r.described.ValidateHttpResponse(request, response); !ok {
-		for _, e := range errs {
-			r.t.Errorf("%s %s: %d %s is not as described: %v", request.Method, request.URL, response.StatusCode, body, e)
-		}
+	answered := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: asked, Status: response.StatusCode, Header: response.Header, Body: io.NopCloser(bytes.NewReader(body)), Options: asked.Options,
+	}
+	if err := openapi3filter.ValidateResponse(r.t.Context(), answered); err != nil {
+		r.t.Errorf("%s %s: %d %s is not as described: %v", request.Method, request.URL, response.StatusCode, body, err)
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
 }
