@@ -21,7 +21,6 @@ type Device struct {
 	AckedBeyond    []time.Duration `firestore:"acked_beyond"`
 	ContendedAt    []time.Time     `firestore:"contended_at"` // the last times at which a session was put out in mid stream
 	Split          bool            `firestore:"split"`        // there are two devices behind the name
-	GivenID        string          `firestore:"given_id"`     // the client's id that a conversation began with last
 }
 
 // Silence is audio of a device that holds no words and belongs to no conversation. DeviceTime is when the device's document
@@ -115,7 +114,7 @@ func (a Attachment) HandIn(c *Conversation) { c.admit(Session{ID: a.SessionID}) 
 // Begin is a new conversation with the session as its writer.
 func (a Attachment) Begin(id string, d Device) Conversation {
 	c := Conversation{
-		ID: id, Source: a.Source, Device: a.Device, Language: a.Language, Status: Live,
+		ID: id, Given: id == a.ClientID, Source: a.Source, Device: a.Device, Language: a.Language, Status: Live,
 		CreatedAt: a.At, StartedAt: a.At, SilenceTimeout: a.SilenceTimeout,
 		Session: Session{ID: a.SessionID, Generation: d.Generation + 1, Numbered: a.Numbered, Traceparent: a.Traceparent},
 		Acked:   a.Acked.Latest(Acked{d.AckedSequence, d.AckedAt, d.AckedBeyond}), Suggested: a.Suggested,
@@ -124,15 +123,8 @@ func (a Attachment) Begin(id string, d Device) Conversation {
 	return c
 }
 
-// Gave reports whether a conversation of the device has begun with the id. It isn't given again, even if that one is
-// deleted: its events and its usage have the id, and those of another would be taken for repeats.
-func (d Device) Gave(id string) bool { return id == d.GivenID || id == d.ConversationID }
-
 // Point makes c the conversation of the device, unless the session was superseded.
 func (a Attachment) Point(d Device, c *Conversation) Device {
-	if c.ID == a.ClientID {
-		d.GivenID = c.ID
-	}
 	if a.Superseded(d) {
 		return d
 	}

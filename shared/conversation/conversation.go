@@ -22,6 +22,7 @@ const (
 // Conversation is one conversation without its segments.
 type Conversation struct {
 	ID, Source, Device, Language string
+	Given                        bool // the id is the client's
 	Status                       Status
 	CreatedAt, StartedAt         time.Time
 	FinishedAt                   time.Time // the end of the last word, or the start as long as there is none

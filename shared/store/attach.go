@@ -114,9 +114,6 @@ func (s *Store) candidate(tx *firestore.Transaction, uid string, d conversation.
 			return c, former, err
 		}
 		if err != nil {
-			if d.Gave(id) {
-				id = ""
-			}
 			continue
 		}
 		c, err := decode(snapshot)
@@ -135,6 +132,13 @@ func (s *Store) candidate(tx *firestore.Transaction, uid string, d conversation.
 		}
 		if known == id {
 			id = "" // the client's conversation is over: the id can't be used twice
+		}
+	}
+	if id != "" {
+		if _, err := tx.Get(s.deleted(uid, id)); err == nil {
+			id = ""
+		} else if !fault.Is(wrap("", err), fault.NotFound) {
+			return c, former, err
 		}
 	}
 	if id == "" {

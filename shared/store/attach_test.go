@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"cloud.google.com/go/firestore"
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 
@@ -290,16 +289,22 @@ func TestAttachWithTheClientsID(t *testing.T) {
 // An id that the client gave is used once. The conversation that had it is gone, and its usage and its events are not:
 // with them, those of another under the same id would be taken for repeats.
 func TestClientsIDAfterDeletion(t *testing.T) {
-	for name, between := range map[string]func(t *testing.T, s *Store, now time.Time){
-		"at once": func(*testing.T, *Store, time.Time) {},
-		"after one of another id": func(t *testing.T, s *Store, now time.Time) {
-			attach(t, s, attachment("s1", now))
+	for name, between := range map[string]func(t *testing.T, s *Store, a conversation.Attachment){
+		"at once": func(*testing.T, *Store, conversation.Attachment) {},
+		"after one of another id": func(t *testing.T, s *Store, a conversation.Attachment) {
+			a.ClientID = ""
+			attach(t, s, a)
 		},
-		"by a device of before": func(t *testing.T, s *Store, _ time.Time) {
-			if _, err := s.device("u", "d").Update(t.Context(), []firestore.Update{
-				{Path: "given_id", Value: firestore.Delete},
-			}); err != nil {
-				t.Fatal(err)
+		"after another one of the client's": func(t *testing.T, s *Store, a conversation.Attachment) {
+			a.ClientID = uuid.NewString()
+			if c := attach(t, s, a); c.ID != a.ClientID {
+				t.Fatalf("got %s, want %s", c.ID, a.ClientID)
+			}
+		},
+		"by another device": func(t *testing.T, s *Store, a conversation.Attachment) {
+			a.Device = "other"
+			if c := attach(t, s, a); c.ID == a.ClientID {
+				t.Error("the id was given to another device")
 			}
 		},
 	} {
@@ -315,7 +320,7 @@ func TestClientsIDAfterDeletion(t *testing.T) {
 			} else if err := s.Delete(t.Context(), "u", &again); err != nil {
 				t.Fatal(err)
 			}
-			between(t, s, now)
+			between(t, s, a)
 			a.SessionID, a.At = "s3", a.At.Add(time.Hour)
 			next := attach(t, s, a)
 			if next.ID == a.ClientID || next.Status != conversation.Live {

@@ -137,6 +137,9 @@ func (s *Store) Delete(ctx context.Context, uid string, c *conversation.Conversa
 	for _, photo := range photos {
 		batch.Delete(photo)
 	}
+	if c.Given {
+		batch.Set(s.deleted(uid, c.ID), map[string]any{"deleted_at": firestore.ServerTimestamp})
+	}
 	if err := s.handOn(ctx, batch, uid, c); err != nil {
 		return wrap("hand on what is acknowledged", err)
 	}

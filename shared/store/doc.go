@@ -5,6 +5,7 @@
 //	users/{uid}/devices/{device}                     conversation.Device
 //	users/{uid}/conversations/{cid}                  conversation.Conversation
 //	users/{uid}/conversations/{cid}/pages/{000000}   transcript.Page
+//	users/{uid}/deleted/{cid}                        that it is, of an id that a client gave
 //	users/{uid}/usage/{h2026-11-23T10|d…|m…}         usage.Totals; the hour's also by conversation
 //	users/{uid}/webhooks/{type}                      account.Webhook
 //	users/{uid}/deliveries/{id}                      account.Delivery

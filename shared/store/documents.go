@@ -15,6 +15,7 @@ import (
 // them.
 type conversationDoc struct {
 	ID               string                         `firestore:"id"`
+	Given            bool                           `firestore:"given,omitempty"`
 	Source           string                         `firestore:"source"`
 	Device           string                         `firestore:"device"`
 	Language         string                         `firestore:"language"`
@@ -86,7 +87,7 @@ type segmentDoc struct {
 
 func toDoc(c *conversation.Conversation) *conversationDoc {
 	d := &conversationDoc{
-		ID: c.ID, Source: c.Source, Device: c.Device, Language: c.Language, Status: c.Status,
+		ID: c.ID, Given: c.Given, Source: c.Source, Device: c.Device, Language: c.Language, Status: c.Status,
 		CreatedAt: c.CreatedAt, StartedAt: c.StartedAt, FinishedAt: c.FinishedAt,
 		SilenceTimeoutMS: c.SilenceTimeout.Milliseconds(), Session: sessionDoc(c.Session),
 		AckedSequence: c.Acked.Sequence, AckedBeyond: c.Acked.Beyond, Segments: c.Segments, Words: c.Words, Pages: c.Pages, Usage: c.Usage,
@@ -112,7 +113,7 @@ func toDoc(c *conversation.Conversation) *conversationDoc {
 
 func (d *conversationDoc) conversation(updateTime time.Time) conversation.Conversation {
 	c := conversation.Conversation{
-		ID: d.ID, Source: d.Source, Device: d.Device, Language: d.Language, Status: d.Status,
+		ID: d.ID, Given: d.Given, Source: d.Source, Device: d.Device, Language: d.Language, Status: d.Status,
 		CreatedAt: d.CreatedAt, StartedAt: d.StartedAt, FinishedAt: d.FinishedAt,
 		SilenceTimeout: time.Duration(d.SilenceTimeoutMS) * time.Millisecond,
 		Session:        conversation.Session(d.Session), Acked: conversation.Acked{Sequence: d.AckedSequence, Beyond: d.AckedBeyond},

@@ -42,6 +42,12 @@ func (s *Store) conversation(uid, cid string) *firestore.DocumentRef {
 	return s.user(uid).Collection("conversations").Doc(cid)
 }
 
+// deleted says that there was a conversation with an id that a client gave. The id isn't given again: its events and its
+// usage have it, and those of another would be taken for repeats.
+func (s *Store) deleted(uid, cid string) *firestore.DocumentRef {
+	return s.user(uid).Collection("deleted").Doc(cid)
+}
+
 // page is a page of a conversation; numbers have leading zeros so that names sort as numbers do.
 func page(conversation *firestore.DocumentRef, number int) *firestore.DocumentRef {
 	return conversation.Collection("pages").Doc(fmt.Sprintf("%06d", number))

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"time"
 
 	"earshot.dev/shared/conversation"
@@ -36,9 +37,10 @@ func (b boundary) before(u utterance) bool {
 	return !u.start.Before(b.at)
 }
 
-// place lays an utterance into the conversation, or keeps it for one that follows.
+// place lays an utterance into the conversation, or keeps it for one that follows. It counts if any ending comes before
+// it: behind one by silence, which is a time, there may be one that the client asked for before that time.
 func (s *scribe) place(u utterance) {
-	if len(s.endings) > 0 && s.endings[0].before(u) {
+	if slices.ContainsFunc(s.endings, func(e ending) bool { return e.before(u) }) {
 		s.held = append(s.held, u)
 		return
 	}

@@ -8,6 +8,7 @@ import (
 
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/fault"
+	"earshot.dev/shared/transcript"
 )
 
 // What was said before the end belongs to the ended conversation and what comes after it, in the same breath, to the
@@ -109,4 +110,25 @@ func TestEndIsStoredBeforeWhatComesAfterIt(t *testing.T) {
 		r.session.Stop(Drained)
 		r.ended(Drained)
 	})
+}
+
+// A conversation is over by silence, and before it is stored that it is, its client, which sends what it has kept, ends it at
+// a time within that silence. What was said after that, and within the silence too, is not stored with it: its audio is
+// not acknowledged before the client's end is stored.
+func TestEndWithinASilence(t *testing.T) {
+	s := newScribe(Params{ID: "s1"}, newMemory(), &board{}, &ledger{}, func([]byte) {}, func(*Reason) {})
+	began := time.Now()
+	s.draft.begin(conversation.Conversation{ID: "c1", StartedAt: began}, transcript.Page{})
+	s.end(conversation.EndSilence, boundary{at: began.Add(14 * time.Second)})
+	s.end(conversation.EndRequested, boundary{at: began.Add(11 * time.Second), through: []time.Duration{5 * time.Second}})
+	said := func(text string, at, offset time.Duration) {
+		s.place(utterance{
+			id: text, text: text, start: began.Add(at), end: began.Add(at + time.Second), first: span{offset, offset + time.Second},
+		})
+	}
+	said("before", 10*time.Second, 4*time.Second)
+	said("after", 12*time.Second, 6*time.Second)
+	if len(s.draft.unsaved) != 1 || len(s.held) != 1 || s.held[0].text != "after" {
+		t.Errorf("stored %d with what ends and kept %d, want one of each", len(s.draft.unsaved), len(s.held))
+	}
 }
