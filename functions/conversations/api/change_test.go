@@ -135,24 +135,6 @@ func TestEndLive(t *testing.T) {
 	wantProblem(t, r.call("POST", "/v1/conversations", "", "X-Device-Id-Hash", "phone"), http.StatusNotFound)
 }
 
-func TestReprocess(t *testing.T) {
-	inWeather(t, func(t *testing.T, r *rig) {
-		r.begin("anna", "c1", start, finished)
-		for range 2 {
-			wantStatus(t, r.call("POST", "/v1/conversations/c1/reprocess", ""), http.StatusOK)
-		}
-		if c := r.stored("anna", "c1"); c.Status != conversation.Ended || c.Revision != 2 || c.Pending != nil {
-			t.Errorf("stored: got %+v", c)
-		}
-		if len(r.board.ids) == 0 || r.board.ids[0] != "c1:ended:2" {
-			t.Errorf("told: got %q, want c1:ended:2", r.board.ids)
-		}
-	})
-	r := newRig(t)
-	r.begin("anna", "c1", start, nil)
-	wantProblem(t, r.call("POST", "/v1/conversations/c1/reprocess", ""), http.StatusConflict)
-}
-
 func TestFinalization(t *testing.T) {
 	r := newRig(t)
 	for cid, change := range map[string]func(*conversation.Conversation){

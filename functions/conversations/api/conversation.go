@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -101,13 +102,19 @@ func (a *API) endAs(ctx context.Context, r request, cid string, ended *bool) (an
 	return a.whole(ctx, r.uid, cid, func(wire conversation.Wire) any { return finalized{wire, []struct{}{}} })
 }
 
-// reprocess is POST /v1/conversations/{id}/reprocess. One that is on its way as it is goes on.
+// reprocess is POST /v1/conversations/{id}/reprocess. One that is on its way as it is goes on. One whose revision has
+// grown since the first read has been reprocessed, by the write whose answer was lost or by another's: it may be
+// finalized again by now, and that is what was asked for.
 func (a *API) reprocess(ctx context.Context, r request) (answer, error) {
 	cid, err := r.id()
 	if err != nil {
 		return answer{}, err
 	}
+	first := math.MaxInt // the revision that was read first
 	err = a.change(ctx, r, cid, func(c *conversation.Conversation) (bool, error) {
+		if first = min(first, c.Revision); c.Revision > first {
+			return false, nil
+		}
 		switch c.Reprocess(now(), event.ConversationEnded) {
 		case conversation.Reprocessing:
 			return true, nil
