@@ -137,23 +137,29 @@ func TestEndLive(t *testing.T) {
 
 func TestFinalization(t *testing.T) {
 	r := newRig(t)
+	failed := func(c *conversation.Conversation) {
+		c.End(start, conversation.EndSilence, "")
+		c.TakeClaim("t", start, time.Minute)
+		c.Fail("why", start)
+	}
 	for cid, change := range map[string]func(*conversation.Conversation){
-		"live": nil, "done": finished,
-		"failed": func(c *conversation.Conversation) {
-			c.End(start, conversation.EndSilence, "")
-			c.TakeClaim("t", start, time.Minute)
-			c.Fail("why", start)
+		"live": nil, "done": finished, "failed": failed,
+		"again": func(c *conversation.Conversation) {
+			failed(c)
+			c.Reprocess(start, "")
 		},
 	} {
 		r.begin("anna", cid, start, change)
 	}
 	for cid, want := range map[string]string{
-		"live": "{in_progress false false 0}", "done": "{completed true false 1}", "failed": "{failed true true 1}",
+		"live": "{in_progress false false 0 <nil>}", "done": "{completed true false 1 <nil>}",
+		"failed": "{failed true true 1 why}", "again": "{processing false false 0 <nil>}",
 	} {
 		got := decode[struct {
 			Status              string
 			Terminal, Retryable bool
 			Attempts            int `json:"attempt_count"`
+			Failure             any // nil: there is none
 		}](t, r.call("GET", "/v1/conversations/"+cid+"/finalization", ""))
 		if fmt.Sprint(got) != want {
 			t.Errorf("%s: got %v, want %s", cid, got, want)

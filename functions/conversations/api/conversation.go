@@ -41,7 +41,8 @@ func (a *API) finalization(ctx context.Context, r request) (answer, error) {
 		Terminal  bool   `json:"terminal"`
 		Retryable bool   `json:"retryable"` // by reprocess
 		Attempts  int    `json:"attempt_count"`
-	}{c.WireStatus(), c.Status.Terminal(), c.Status == conversation.Failed, c.Attempts}}, err
+		Failure   string `json:"failure,omitempty"` // why it failed, for the person
+	}{c.WireStatus(), c.Status.Terminal(), c.Status == conversation.Failed, c.Attempts, c.Failure}}, err
 }
 
 // finalized is what is said of a conversation that is to be finalized. Messages are Omi's; there are none.
