@@ -135,43 +135,31 @@ func TestEndLive(t *testing.T) {
 	wantProblem(t, r.call("POST", "/v1/conversations", "", "X-Device-Id-Hash", "phone"), http.StatusNotFound)
 }
 
-func TestReprocess(t *testing.T) {
-	inWeather(t, func(t *testing.T, r *rig) {
-		r.begin("anna", "c1", start, finished)
-		for range 2 {
-			wantStatus(t, r.call("POST", "/v1/conversations/c1/reprocess", ""), http.StatusOK)
-		}
-		if c := r.stored("anna", "c1"); c.Status != conversation.Ended || c.Revision != 2 || c.Pending != nil {
-			t.Errorf("stored: got %+v", c)
-		}
-		if len(r.board.ids) == 0 || r.board.ids[0] != "c1:ended:2" {
-			t.Errorf("told: got %q, want c1:ended:2", r.board.ids)
-		}
-	})
-	r := newRig(t)
-	r.begin("anna", "c1", start, nil)
-	wantProblem(t, r.call("POST", "/v1/conversations/c1/reprocess", ""), http.StatusConflict)
-}
-
 func TestFinalization(t *testing.T) {
 	r := newRig(t)
+	failed := func(c *conversation.Conversation) {
+		c.End(start, conversation.EndSilence, "")
+		c.TakeClaim("t", start, time.Minute)
+		c.Fail("why", start)
+	}
 	for cid, change := range map[string]func(*conversation.Conversation){
-		"live": nil, "done": finished,
-		"failed": func(c *conversation.Conversation) {
-			c.End(start, conversation.EndSilence, "")
-			c.TakeClaim("t", start, time.Minute)
-			c.Fail("why", start)
+		"live": nil, "done": finished, "failed": failed,
+		"again": func(c *conversation.Conversation) {
+			failed(c)
+			c.Reprocess(start, "")
 		},
 	} {
 		r.begin("anna", cid, start, change)
 	}
 	for cid, want := range map[string]string{
-		"live": "{in_progress false false 0}", "done": "{completed true false 1}", "failed": "{failed true true 1}",
+		"live": "{in_progress false false 0 <nil>}", "done": "{completed true false 1 <nil>}",
+		"failed": "{failed true true 1 why}", "again": "{processing false false 0 <nil>}",
 	} {
 		got := decode[struct {
 			Status              string
 			Terminal, Retryable bool
 			Attempts            int `json:"attempt_count"`
+			Failure             any // nil: there is none
 		}](t, r.call("GET", "/v1/conversations/"+cid+"/finalization", ""))
 		if fmt.Sprint(got) != want {
 			t.Errorf("%s: got %v, want %s", cid, got, want)

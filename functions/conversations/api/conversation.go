@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -40,7 +41,8 @@ func (a *API) finalization(ctx context.Context, r request) (answer, error) {
 		Terminal  bool   `json:"terminal"`
 		Retryable bool   `json:"retryable"` // by reprocess
 		Attempts  int    `json:"attempt_count"`
-	}{c.WireStatus(), c.Status.Terminal(), c.Status == conversation.Failed, c.Attempts}}, err
+		Failure   string `json:"failure,omitempty"` // why it failed, for the person
+	}{c.WireStatus(), c.Status.Terminal(), c.Status == conversation.Failed, c.Attempts, c.Failure}}, err
 }
 
 // finalized is what is said of a conversation that is to be finalized. Messages are Omi's; there are none.
@@ -101,13 +103,19 @@ func (a *API) endAs(ctx context.Context, r request, cid string, ended *bool) (an
 	return a.whole(ctx, r.uid, cid, func(wire conversation.Wire) any { return finalized{wire, []struct{}{}} })
 }
 
-// reprocess is POST /v1/conversations/{id}/reprocess. One that is on its way as it is goes on.
+// reprocess is POST /v1/conversations/{id}/reprocess. One that is on its way as it is goes on. One whose revision has
+// grown since the first read has been reprocessed, by the write whose answer was lost or by another's: it may be
+// finalized again by now, and that is what was asked for.
 func (a *API) reprocess(ctx context.Context, r request) (answer, error) {
 	cid, err := r.id()
 	if err != nil {
 		return answer{}, err
 	}
+	first := math.MaxInt // the revision that was read first
 	err = a.change(ctx, r, cid, func(c *conversation.Conversation) (bool, error) {
+		if first = min(first, c.Revision); c.Revision > first {
+			return false, nil
+		}
 		switch c.Reprocess(now(), event.ConversationEnded) {
 		case conversation.Reprocessing:
 			return true, nil

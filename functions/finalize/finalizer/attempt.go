@@ -132,6 +132,8 @@ func (a *attempt) finish(ctx context.Context) (outcome, error) {
 		a.words += s.Words()
 	}
 	switch empty, err := a.empty(ctx); {
+	case fault.Is(err, fault.NotFound):
+		return gone, nil
 	case err != nil:
 		return "", err
 	case empty:
@@ -170,12 +172,15 @@ func (a *attempt) finish(ctx context.Context) (outcome, error) {
 
 // empty reports whether there is nothing to keep: no words, and no photos, of which the client was told that they are
 // stored before they were counted. Pages without the words that the conversation counts are a fault of ours, and no
-// reason to delete anything.
+// reason to delete anything, unless they were deleted with it since it was claimed: fault.NotFound.
 func (a *attempt) empty(ctx context.Context) (bool, error) {
 	switch {
 	case a.words > 0:
 		return false, nil
 	case a.c.Words > 0:
+		if _, err := a.Store.Conversation(ctx, a.uid, a.cid); err != nil {
+			return false, err
+		}
 		return false, fault.Newf(fault.Internal, "read pages", "%d words are counted and none is stored", a.c.Words)
 	}
 	photos, err := a.Store.Photos(ctx, a.uid, a.cid, 1)

@@ -143,6 +143,24 @@ func TestDeleted(t *testing.T) {
 	}
 }
 
+// The person deletes it, and its pages with it, between the claim and the reading of them.
+func TestDeletedBeforeItsPagesAreRead(t *testing.T) {
+	r := newRig(t)
+	r.store.unread = func() error {
+		r.store.mu.Lock()
+		defer r.store.mu.Unlock()
+		r.store.stored, r.store.segments = nil, nil
+		return nil
+	}
+	if err := r.deliver(t); err != nil {
+		t.Errorf("got %v, want none", err)
+	}
+	r.wantLogged(t, "outcome=gone")
+	if got := r.board.ids(event.ConversationFinalized); got != "" || r.main.calls != 0 || r.store.stored != nil {
+		t.Errorf("announced %q, summarized %d times, stored %v; want nothing", got, r.main.calls, r.store.stored)
+	}
+}
+
 func TestPublisherFails(t *testing.T) {
 	for _, tt := range []struct {
 		eventType string

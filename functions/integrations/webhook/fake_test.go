@@ -38,6 +38,7 @@ type memory struct {
 	deliveries map[string]account.Delivery
 	clock      time.Time
 	onPut      func(ctx context.Context, d *account.Delivery) error // before it takes effect
+	onPages    func()                                               // before pages are read
 }
 
 var errMissing = fault.Newf(fault.NotFound, "read", "no such document")
@@ -50,6 +51,9 @@ func (m *memory) Conversation(context.Context, string, string) (conversation.Con
 }
 
 func (m *memory) Segments(context.Context, string, string) ([]transcript.Segment, error) {
+	if m.onPages != nil {
+		m.onPages()
+	}
 	return m.segments, nil
 }
 
@@ -122,7 +126,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	c := &conversation.Conversation{
-		ID: "c1", Status: conversation.Completed, Revision: 1, Language: "en", CreatedAt: time.Unix(1, 0).UTC(),
+		ID: "c1", Status: conversation.Completed, Revision: 1, Language: "en", CreatedAt: time.Unix(1, 0).UTC(), Segments: 1,
 		Structured: &conversation.Structured{Title: "Title", Category: "work", Summarizer: "extractive"},
 	}
 	r := &rig{

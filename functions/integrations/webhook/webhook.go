@@ -112,8 +112,8 @@ func (s *Sender) ConversationFinalized(ctx context.Context, e event.Event) error
 		if d, err = s.claim(ctx, told.UID, d, c.Structured.Title); err != nil || d.Done {
 			return err
 		}
-		body, err := s.body(ctx, told.UID, c, d.Title)
-		if err != nil {
+		body, err := s.body(ctx, told, c, d.Title)
+		if err != nil || body == nil {
 			return err
 		}
 		return s.attempt(ctx, told.UID, d, request{hook: hook, uid: told.UID, id: id, body: body})
@@ -165,11 +165,19 @@ func (s *Sender) memory(ctx context.Context, told event.Conversation) (*conversa
 	return &c, nil
 }
 
-// body is the conversation as receivers read it. All of it but the title stays as it is from its completion on.
-func (s *Sender) body(ctx context.Context, uid string, c *conversation.Conversation, title string) ([]byte, error) {
-	segments, err := s.Store.Segments(ctx, uid, c.ID)
+// body is the conversation as receivers read it. All of it but the title stays as it is from its completion on. It is nil
+// where there is nothing to tell any more: pages that are missing may have been deleted with the conversation since that
+// was read.
+func (s *Sender) body(ctx context.Context, told event.Conversation, c *conversation.Conversation, title string) ([]byte, error) {
+	segments, err := s.Store.Segments(ctx, told.UID, c.ID)
 	if err != nil {
 		return nil, err
+	}
+	if len(segments) < c.Segments {
+		if again, err := s.memory(ctx, told); err != nil || again == nil {
+			return nil, err
+		}
+		return nil, fault.Newf(fault.Internal, "read pages", "%d segments are counted and %d are stored", c.Segments, len(segments))
 	}
 	structured := *c.Structured
 	structured.Title = title

@@ -254,6 +254,43 @@ func TestNobodyToTell(t *testing.T) {
 	}
 }
 
+// A conversation that is deleted before its pages are read is not told without its words, also where the receiver was told
+// of it before and that could not be recorded. Where only the pages are missing, that is a fault.
+func TestPagesMissing(t *testing.T) {
+	for name, deleted := range map[string]bool{"deleted": true, "lost": false} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.ClaimTTL = time.Nanosecond // it has run out when the event comes again
+			r.store.onPut = func(_ context.Context, d *account.Delivery) error {
+				if d.ClaimedBy == "" {
+					return fault.Newf(fault.Unavailable, "commit", "connection reset")
+				}
+				return nil
+			}
+			if err := r.deliver(t); !fault.Is(err, fault.Unavailable) {
+				t.Fatalf("got %v, want unavailable", err)
+			}
+			r.store.onPut = nil
+			r.store.onPages = func() {
+				r.store.segments = nil
+				if deleted {
+					r.store.c = nil
+				}
+			}
+			err := r.deliver(t)
+			if deleted && err != nil || !deleted && !fault.Is(err, fault.Internal) {
+				t.Errorf("got %v, want an internal fault unless it was deleted", err)
+			}
+			if len(r.receiver.got) != 1 {
+				t.Errorf("posted %d times, want once: the last was\n%s", len(r.receiver.got), r.receiver.body[len(r.receiver.body)-1])
+			}
+			if skipped := strings.Contains(r.log.String(), "msg=webhook_skipped reason=deleted"); skipped != deleted {
+				t.Errorf("skipped as deleted: got %v, want %v:\n%s", skipped, deleted, r.log)
+			}
+		})
+	}
+}
+
 func TestSettingsUnreadable(t *testing.T) {
 	r := newRig(t)
 	r.hookErr = fault.New(fault.Unavailable, "read webhooks", errors.New("down"))
