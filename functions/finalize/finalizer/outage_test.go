@@ -3,6 +3,8 @@ package finalizer
 import (
 	"context"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/fault"
@@ -25,7 +27,8 @@ func TestOutage(t *testing.T) {
 			asked := false
 			r.store.onWrite = func(_ int, apply func() error) error {
 				err := apply()
-				if asked = err == nil && r.store.stored.Claim.Token != ""; asked {
+				if c := r.store.stored.Claim; err == nil && c != nil && c.Token != "" {
+					asked = true
 					return down
 				}
 				return err
@@ -57,7 +60,7 @@ func TestOutage(t *testing.T) {
 			r := newRig(t)
 			hold := r.Hold
 			fail(r)
-			for n := range 2 * conversation.MaxAttempts {
+			for n := range 2 * conversation.MaxClaims {
 				if err := r.deliver(t); err == nil {
 					t.Fatalf("delivery %d is acknowledged, and the conversation is %s", n+1, r.store.stored.Status)
 				}
@@ -72,6 +75,48 @@ func TestOutage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What never passes ends it, though it looks like an outage: after a day of trying, and not before.
+func TestOutageForADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.store.unread = func() error { return fault.Newf(fault.Unavailable, "store", "down") }
+		const pace = 5 * time.Minute
+		began := time.Now()
+		for r.deliver(t) != nil {
+			if time.Since(began) > conversation.GiveUpAfter {
+				t.Fatal("it is tried for ever")
+			}
+			<-time.After(pace)
+		}
+		c := r.store.stored
+		if c.Status != conversation.Failed || time.Since(began) < conversation.GiveUpAfter {
+			t.Errorf("after %v: got %s, want it to fail after %v", time.Since(began), c.Status, conversation.GiveUpAfter)
+		}
+	})
+}
+
+// A worker that dies at it leaves a claim that counts: it need not be tried for a day.
+func TestWorkersDie(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.store.unread = func() error { panic("died") }
+		for range conversation.MaxAttempts {
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Error("it lives")
+					}
+				}()
+				t.Errorf("got %v, want its death", r.deliver(t))
+			}()
+			<-time.After(DefaultClaimTTL)
+		}
+		if err := r.deliver(t); err != nil || r.store.stored.Status != conversation.Failed {
+			t.Errorf("got %v, and it is %s, want it to fail", err, r.store.stored.Status)
+		}
+	})
 }
 
 // lostOnce is what reading fails with, once each time that it is due.
