@@ -13,7 +13,13 @@ import (
 // difference is where a counter, or a conversation's part in an hour, is not what the conversations say.
 type difference struct {
 	where             string // a period, or a period and a conversation
+	cid               string // the conversation
 	counted, computed usage.Totals
+}
+
+// like reports whether two differ in the same place by as much: both sides may grow meanwhile.
+func (d difference) like(o difference) bool {
+	return d.where == o.where && d.counted.Sub(d.computed) == o.counted.Sub(o.computed)
 }
 
 // report is what came of comparing.
@@ -21,14 +27,30 @@ type report struct {
 	month, uid  string
 	differences []difference // hours' parts by conversation, hours, days, the month
 	transcripts []string     // conversations whose pages hold another number of words than was counted with them
-	untold      []string     // conversations of which less is counted than they used
-	open        usage.Totals // not told yet, of conversations that aren't finished
+	open        usage.Totals // not told yet, of conversations that aren't finished, or just were
 	deleted     usage.Counter
 	total       usage.Totals // of the month, computed
 	kept        int          // conversations that are there
 }
 
 func (r *report) same() bool { return len(r.differences) == 0 && len(r.transcripts) == 0 }
+
+// confirm leaves of what differs that which differed in a former report too.
+func (r *report) confirm(former *report) {
+	r.differences = slices.DeleteFunc(r.differences, func(d difference) bool { return !slices.ContainsFunc(former.differences, d.like) })
+	r.transcripts = slices.DeleteFunc(r.transcripts, func(text string) bool { return !slices.Contains(former.transcripts, text) })
+}
+
+// untold are the conversations of which less is counted than they used.
+func (r *report) untold() []string {
+	cids := map[string]bool{}
+	for _, d := range r.differences {
+		if d.cid != "" && d.counted.Max(d.computed) != d.counted {
+			cids[d.cid] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(cids))
+}
 
 // compare recomputes the counters from the conversations. What a conversation that was deleted used is what was
 // counted: it stays.
@@ -38,7 +60,7 @@ func (m *month) compare() *report {
 	for _, hour := range m.hourKeys() {
 		computed := m.compareHour(r, hour)
 		if counted := m.hours[hour].Totals; counted != computed {
-			r.differences = append(r.differences, difference{hour, counted, computed})
+			r.differences = append(r.differences, difference{where: hour, counted: counted, computed: computed})
 		}
 		day, _, _ := usage.Periods(hour)
 		days[day] = days[day].Add(computed)
@@ -57,7 +79,6 @@ func (m *month) compare() *report {
 				fmt.Sprintf("%s: %d words in its pages, %d counted with it, %d in its usage", cid, c.transcript, c.Words, words))
 		}
 	}
-	r.untold = slices.Compact(slices.Sorted(slices.Values(r.untold)))
 	return r
 }
 
@@ -92,18 +113,21 @@ func (m *month) compareHour(r *report, hour string) (computed usage.Totals) {
 		short := has.Max(used) == used && has != used
 		switch {
 		case !short && has == used:
-		case short && !c.Status.Terminal():
+		case short && !m.settled(c):
 			r.open = r.open.Add(used.Sub(has))
 			used = has
 		default:
-			r.differences = append(r.differences, difference{hour + " " + cid, has, used})
-			if has.Max(used) != has {
-				r.untold = append(r.untold, cid)
-			}
+			r.differences = append(r.differences, difference{hour + " " + cid, cid, has, used})
 		}
 		computed = computed.Add(used)
 	}
 	return computed
+}
+
+// settled reports whether all that a conversation used should have been counted when the month was read. It is told as soon
+// as the conversation is claimed, however long after its end: so the time that counts is that of its last change.
+func (m *month) settled(c stored) bool {
+	return c.Status.Terminal() && m.at.Sub(c.UpdateTime) >= settling
 }
 
 func (r *report) comparePeriods(counted, computed map[string]usage.Totals) {
@@ -111,7 +135,7 @@ func (r *report) comparePeriods(counted, computed map[string]usage.Totals) {
 	maps.Copy(keys, computed)
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		if counted[key] != computed[key] {
-			r.differences = append(r.differences, difference{key, counted[key], computed[key]})
+			r.differences = append(r.differences, difference{where: key, counted: counted[key], computed: computed[key]})
 		}
 	}
 }
@@ -142,7 +166,7 @@ func (r *report) print(w io.Writer) error {
 		line("of that, the deleted ones, as they were counted: %s\n", text(gone))
 	}
 	if r.open != (usage.Totals{}) {
-		line("not told yet, of conversations that aren't finished: %s\n", text(r.open))
+		line("not told yet, of conversations that aren't finished or just were: %s\n", text(r.open))
 	}
 	if r.same() {
 		line("the counters say the same\n")

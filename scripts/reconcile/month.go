@@ -13,6 +13,7 @@ import (
 // month is what is stored of a person's month.
 type month struct {
 	uid, key      string
+	at            time.Time // when it was begun to be read
 	hours         map[string]usage.CountedHour
 	days, months  map[string]usage.Totals
 	conversations map[string]stored // by id: those that are in the counters and are still there, and those that should be
@@ -30,11 +31,36 @@ const longest = 31 * 24 * time.Hour
 // listed is how many conversations are asked for at a time.
 const listed = 300
 
+const (
+	settling = 10 * time.Minute // within which events are taken: see the objective "deliveries" in infra/README.md
+	between  = 10 * time.Second // two looks, in which what was being counted has been
+)
+
+// look compares a month, and once more after a pause if anything differs, to report what differs both times: all is read by one
+// query after the other, and what is counted, finished or deleted meanwhile differs once. The month is as it was last read.
+func look(ctx context.Context, s *store.Store, uid string, start time.Time, pause func(context.Context)) (*month, *report, error) {
+	m, err := read(ctx, s, uid, start)
+	if err != nil {
+		return nil, nil, err
+	}
+	former := m.compare()
+	if former.same() {
+		return m, former, nil
+	}
+	pause(ctx)
+	if m, err = read(ctx, s, uid, start); err != nil {
+		return nil, nil, err
+	}
+	r := m.compare()
+	r.confirm(former)
+	return m, r, nil
+}
+
 // read reads the month that begins at a time. The counters come first: what is told meanwhile only adds to the
 // conversations.
 func read(ctx context.Context, s *store.Store, uid string, start time.Time) (*month, error) {
 	m := &month{
-		uid: uid, key: usage.Month(start), hours: map[string]usage.CountedHour{}, days: map[string]usage.Totals{},
+		uid: uid, key: usage.Month(start), at: time.Now(), hours: map[string]usage.CountedHour{}, days: map[string]usage.Totals{},
 		months: map[string]usage.Totals{}, conversations: map[string]stored{},
 	}
 	if err := m.readCounters(ctx, s); err != nil {

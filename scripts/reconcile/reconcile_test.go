@@ -24,15 +24,16 @@ var (
 	early = time.Date(2026, 11, 3, 10, 0, 0, 0, time.UTC)
 )
 
-// world is a store in which two conversations were counted as they should be.
+// world is a store in which two conversations were counted as they should be, an hour ago.
 type world struct {
 	*store.Store
-	raw *firestore.Client
+	raw       *firestore.Client
+	meanwhile func() // what happens between two looks; nil: nothing
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	server, err := firestoretest.NewServer(firestoretest.Options{})
+	server, err := firestoretest.NewServer(firestoretest.Options{Now: func() time.Time { return time.Now().Add(-time.Hour) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,11 +95,14 @@ func (w *world) talk(t *testing.T, cid string, at time.Time, hours usage.Hours, 
 // look compares November, and gives what is printed too.
 func (w *world) look(t *testing.T) (*month, *report, string) {
 	t.Helper()
-	m, err := read(t.Context(), w.Store, uid, time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC))
+	m, r, err := look(t.Context(), w.Store, uid, time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), func(context.Context) {
+		if w.meanwhile != nil {
+			w.meanwhile()
+		}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := m.compare()
 	var b strings.Builder
 	if err := r.print(&b); err != nil {
 		t.Fatal(err)
@@ -199,6 +203,61 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// What was just finished may not have been counted yet, though it was told.
+func TestJustFinished(t *testing.T) {
+	w := newWorld(t)
+	c := w.talk(t, "fresh", early.Add(time.Hour), usage.Hours{"2026-11-03T11": {AudioMS: 700, Words: 7}}, true, false)
+	m, _, _ := w.look(t)
+	m.at = c.UpdateTime.Add(settling - 1)
+	if r := m.compare(); !r.same() || r.open.Words != 7 {
+		t.Errorf("just finished: got %+v, want no difference", r)
+	}
+	m.at = c.UpdateTime.Add(settling)
+	if r := m.compare(); r.same() || strings.Join(r.untold(), " ") != "fresh" {
+		t.Errorf("later: got %+v, want it to differ", r)
+	}
+}
+
+// What differs once, or each time by another amount, is being counted; what differs by the same is told, though people
+// speak meanwhile.
+func TestCountedMeanwhile(t *testing.T) {
+	speak := usage.Hours{"2026-11-03T11": {AudioMS: 700, Words: 7}}
+	for _, tt := range []struct {
+		name      string
+		meanwhile func(t *testing.T, w *world)
+		same      bool
+	}{
+		{"the same then", func(t *testing.T, w *world) { w.set(t, "usage/m2026-11", "words", 8) }, true},
+		{"another then", func(t *testing.T, w *world) { w.set(t, "usage/m2026-11", "words", 77) }, true},
+		{"it stays", func(t *testing.T, w *world) { w.talk(t, "open", early.Add(time.Hour), speak, false, true) }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.set(t, "usage/m2026-11", "words", 99)
+			w.meanwhile = func() { tt.meanwhile(t, w) }
+			if _, r, said := w.look(t); r.same() != tt.same {
+				t.Errorf("got %+v, want the same: %t\n%s", r, tt.same, said)
+			}
+		})
+	}
+}
+
+// A conversation that is deleted while it is looked at has no pages any more, and no difference either.
+func TestDeletedMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.raw.Doc("users/" + uid + "/conversations/early/pages/000000").Delete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.meanwhile = func() {
+		if _, err := w.raw.Doc("users/" + uid + "/conversations/early").Delete(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, r, said := w.look(t); !r.same() {
+		t.Errorf("got %+v:\n%s", r, said)
+	}
+}
+
 // Usage that was never told is found, told again, and counted once.
 func TestRepair(t *testing.T) {
 	w := newWorld(t)
@@ -211,7 +270,7 @@ func TestRepair(t *testing.T) {
 		t.Fatalf("got %+v, want the part, the hour, the day and the month:\n%s", r, said)
 	}
 	for range 2 {
-		if told, err := m.repair(t.Context(), r.untold, consumer.Record); told != 1 || err != nil {
+		if told, err := m.repair(t.Context(), r.untold(), consumer.Record); told != 1 || err != nil {
 			t.Fatalf("told of %d conversations, %v; want one", told, err)
 		}
 	}

@@ -23,9 +23,12 @@ const (
 	// fails.
 	MaxAttempts = 10
 
-	// MaxClaims is how often finalizing is tried whatever it fails for. At the pace at which events come again, that is
-	// most of a day.
-	MaxClaims = 100
+	// MaxClaims and GiveUpAfter bound finalizing whatever it fails for, so that nothing is in the works for ever: a
+	// conversation fails that was claimed so often and ended so long ago. So often alone may be two hours of an outage,
+	// since events that come to nothing multiply: the sweep tells anew beside those that are delivered again. So long
+	// ago alone may be one that nobody could try, or hardly, until now.
+	MaxClaims   = 100
+	GiveUpAfter = 24 * time.Hour
 )
 
 // ClaimOutcome is what asking for the right to finalize came to.
@@ -37,7 +40,7 @@ const (
 	ClaimHeld                   // another works on it
 	ClaimTooEarly               // it is live
 	ClaimDone                   // it is completed or failed
-	ClaimExhausted              // tried MaxAttempts or MaxClaims times: it should fail now
+	ClaimExhausted              // tried MaxAttempts times, or MaxClaims and for GiveUpAfter: it should fail now
 )
 
 // End closes the conversation to further words and reports whether it was live until now.
@@ -75,7 +78,7 @@ func (c *Conversation) TakeClaim(token string, now time.Time, ttl time.Duration)
 		}
 	case Ended:
 	}
-	if c.Attempts >= MaxAttempts || c.Claims >= MaxClaims {
+	if c.Attempts >= MaxAttempts || c.Claims >= MaxClaims && now.Sub(c.EndedAt) >= GiveUpAfter {
 		return ClaimExhausted
 	}
 	c.Status = Finalizing

@@ -35,10 +35,22 @@ var states = []struct {
 		c.Release("a", false, at)
 		return c
 	}},
-	{"tried for a day", func() Conversation { // and it never was its fault
+	{"tried for hours", func() Conversation { // and it never was its fault
 		c := claimed(at)
 		c.Release("a", false, at)
-		c.Claims = MaxClaims
+		c.Claims, c.EndedAt = MaxClaims, at.Add(1-GiveUpAfter)
+		return c
+	}},
+	{"tried for a day", func() Conversation {
+		c := claimed(at)
+		c.Release("a", false, at)
+		c.Claims, c.EndedAt = MaxClaims, at.Add(-GiveUpAfter)
+		return c
+	}},
+	{"hardly tried for a day", func() Conversation {
+		c := claimed(at)
+		c.Release("a", false, at)
+		c.Claims, c.EndedAt = MaxClaims-1, at.Add(-GiveUpAfter)
 		return c
 	}},
 	{"completed", func() Conversation {
@@ -156,8 +168,18 @@ var outcomes = map[string]map[string][2]string{
 		"release": {"refused"}, "count it": {"refused"}, "take back": {"refused"},
 		"complete": {"completed", "completed"}, "fail": {"failed", "failed"}, "reprocess": {"not yet done"},
 	},
+	"tried for hours": {
+		"a session comes": {"another begins"}, "end": {"ended before"}, "sweep": {"not due"}, "claim": {"claimed", "finalizing"},
+		"release": {"refused"}, "count it": {"refused"}, "take back": {"refused"},
+		"complete": {"completed", "completed"}, "fail": {"failed", "failed"}, "reprocess": {"not yet done"},
+	},
 	"tried for a day": {
 		"a session comes": {"another begins"}, "end": {"ended before"}, "sweep": {"not due"}, "claim": {"exhausted"},
+		"release": {"refused"}, "count it": {"refused"}, "take back": {"refused"},
+		"complete": {"completed", "completed"}, "fail": {"failed", "failed"}, "reprocess": {"not yet done"},
+	},
+	"hardly tried for a day": {
+		"a session comes": {"another begins"}, "end": {"ended before"}, "sweep": {"not due"}, "claim": {"claimed", "finalizing"},
 		"release": {"refused"}, "count it": {"refused"}, "take back": {"refused"},
 		"complete": {"completed", "completed"}, "fail": {"failed", "failed"}, "reprocess": {"not yet done"},
 	},

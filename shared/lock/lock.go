@@ -43,7 +43,7 @@ type Locker struct {
 	client *redis.Client
 	locks  *redislock.Client
 	ttl    time.Duration
-	id     string // random: a holding's token is this and a number
+	id     string // random: a holding's token is this, a number and a stop
 	stats  counters
 
 	discards sync.WaitGroup
@@ -67,7 +67,9 @@ func (l *Locker) Hold(ctx context.Context, name string, o Options, fn func(conte
 	if o.TTL <= 0 {
 		o.TTL = l.ttl
 	}
-	key, token := "lock:"+name, l.id+strconv.FormatInt(l.stats.called.Add(1), 36)
+	// The stop keeps a token from being another's beginning: redislock gives a lock to whoever brings the beginning of
+	// its token.
+	key, token := "lock:"+name, l.id+strconv.FormatInt(l.stats.called.Add(1), 36)+"."
 	lock, since, err := l.obtain(ctx, key, token, o)
 	switch {
 	case err == nil:

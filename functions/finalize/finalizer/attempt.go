@@ -74,6 +74,7 @@ func (a *attempt) run(ctx context.Context) (outcome, error) {
 	case fault.Is(err, fault.NotFound):
 		return gone, nil
 	case err != nil:
+		a.release(ctx, err) // the claim may have taken effect all the same
 		return "", err
 	case claim == conversation.ClaimHeld:
 		return "", fault.Newf(fault.Busy, "claim", "another worker holds the claim")
@@ -93,19 +94,22 @@ func (a *attempt) run(ctx context.Context) (outcome, error) {
 
 // claim asks for the right to finalize. It often meets the session that has just published the event and now clears
 // its marker, so it reads back at once and asks again. Usage is told before anything is committed: however
-// often the attempt fails from then on, or if there was nothing to keep, the totals have been told.
+// often the attempt fails from then on, or if there was nothing to keep, the totals have been told. Where nobody knows
+// whether a commit took effect, an error leaves a.c as it would be then, for release.
 func (a *attempt) claim(ctx context.Context) (conversation.ClaimOutcome, error) {
 	a.token = rand.Text()
 	var refused error
-	for try := range writeTries {
-		var err error
-		if a.c, err = a.Store.Conversation(ctx, a.uid, a.cid); err != nil {
+	for try := range writeTries + 1 {
+		stored, err := a.Store.Conversation(ctx, a.uid, a.cid)
+		if err != nil {
 			return 0, err
 		}
-		if a.c.Claim != nil && a.c.Claim.Token == a.token {
+		a.c = stored
+		if stored.Claim != nil && stored.Claim.Token == a.token {
 			return conversation.Claimed, nil
 		}
-		got := a.c.TakeClaim(a.token, time.Now(), a.claimTTL())
+		next := stored
+		got := next.TakeClaim(a.token, time.Now(), a.claimTTL())
 		if try == 0 && (got == conversation.Claimed || got == conversation.ClaimExhausted) {
 			if err := a.tellUsage(ctx); err != nil {
 				return 0, err
@@ -114,9 +118,16 @@ func (a *attempt) claim(ctx context.Context) (conversation.ClaimOutcome, error) 
 		if got != conversation.Claimed {
 			return got, nil
 		}
-		refused = a.Store.Commit(ctx, a.uid, &a.c)
-		if refused == nil || !uncertain(refused) {
-			return conversation.Claimed, refused
+		if try == writeTries {
+			break
+		}
+		refused = a.Store.Commit(ctx, a.uid, &next)
+		if refused != nil && !uncertain(refused) {
+			return 0, refused
+		}
+		a.c = next
+		if refused == nil {
+			return conversation.Claimed, nil
 		}
 	}
 	return 0, refused

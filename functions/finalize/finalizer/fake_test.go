@@ -34,6 +34,7 @@ type memory struct {
 	writes   int
 	photos   int          // stored
 	unread   func() error // what reading pages fails with
+	lost     func() error // what reading the conversation fails with
 	// onWrite stands in for a write; it may call apply, which makes it. Writes count from 1.
 	onWrite func(write int, apply func() error) error
 }
@@ -44,6 +45,11 @@ func (m *memory) tick() time.Time {
 }
 
 func (m *memory) Conversation(ctx context.Context, _, _ string) (conversation.Conversation, error) {
+	if m.lost != nil {
+		if err := m.lost(); err != nil {
+			return conversation.Conversation{}, err
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if ctx.Err() != nil {

@@ -222,51 +222,6 @@ func TestLockLost(t *testing.T) {
 	r.wantCompleted(t, "main")
 }
 
-// What passes and says nothing about the conversation is no attempt at it, however long it takes.
-func TestOutage(t *testing.T) {
-	down := fault.Newf(fault.Unavailable, "store", "down")
-	for name, fail := range map[string]func(r *rig){
-		"no page can be read": func(r *rig) { r.store.unread = func() error { return down } },
-		"no summary can be stored": func(r *rig) {
-			r.store.onWrite = func(n int, apply func() error) error {
-				if of := n % (1 + writeTries + 1); of == 1 || of == 0 { // claim and release
-					return apply()
-				}
-				return down
-			}
-		},
-		"the lock is lost": func(r *rig) {
-			r.Hold = func(ctx context.Context, _ string, fn func(context.Context) error) error {
-				ctx, lose := context.WithCancelCause(ctx)
-				r.main.do = func(ctx context.Context) (bool, error) {
-					lose(fault.Newf(fault.Busy, "lock", "lost while held"))
-					return false, ctx.Err()
-				}
-				return fn(ctx)
-			}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t)
-			hold := r.Hold
-			fail(r)
-			for n := range 2 * conversation.MaxAttempts {
-				if err := r.deliver(t); err == nil {
-					t.Fatalf("delivery %d is acknowledged, and the conversation is %s", n+1, r.store.stored.Status)
-				}
-			}
-			r.Hold, r.main.do, r.store.unread, r.store.onWrite = hold, nil, nil, nil
-			if err := r.deliver(t); err != nil {
-				t.Fatal(err)
-			}
-			r.wantCompleted(t, "main")
-			if got := r.store.stored.Attempts; got != 1 {
-				t.Errorf("attempts: got %d, want 1", got)
-			}
-		})
-	}
-}
-
 func TestSummarizerFails(t *testing.T) {
 	refuse := fault.Newf(fault.Unavailable, "generate", "503")
 	for _, tt := range []struct {

@@ -8,7 +8,8 @@
 // What has begun to fail is tried again by the next delivery of the event, and the sweep sees to it that there is
 // one: an attempt that can't go on gives its claim back, one that dies leaves a claim that runs out. Attempts are
 // counted, but for those that an outage broke off, so that a conversation that can't be finalized fails, with a reason
-// for the person, instead of being in the works for ever.
+// for the person, instead of being in the works for ever. So does one that meets outages alone for a day, however often
+// it is tried.
 package finalizer
 
 import (

@@ -88,7 +88,8 @@ func (a *attempt) tellUsage(ctx context.Context) error {
 }
 
 // release gives the claim back after a failure, so that the next attempt need not wait until it runs out. The attempt
-// counts, unless it met an outage or another's doing: hours of that must not cost the person their summary.
+// counts, unless it met an outage or another's doing: hours of that must not cost the person their summary. A claim of
+// which nobody knows whether it took effect is made and given back in one if it did not: then it can't later either.
 func (a *attempt) release(ctx context.Context, cause error) {
 	if a.c.Claim == nil || a.c.Claim.Token != a.token {
 		return
