@@ -106,10 +106,22 @@ type Acked struct {
 	Beyond   []time.Duration
 }
 
-// Latest is the later of the two.
+// Latest is the later of the two; beyond the same number, what either says of a channel.
 func (a Acked) Latest(b Acked) Acked {
-	if b.Sequence > a.Sequence || b.Sequence == a.Sequence && slices.Compare(b.Beyond, a.Beyond) > 0 {
+	if b.Sequence > a.Sequence {
 		return b
+	}
+	if b.Sequence < a.Sequence {
+		return a
+	}
+	if b.At.After(a.At) {
+		a.At = b.At
+	}
+	if !slices.Equal(a.Beyond, b.Beyond) { // a version that was read is not changed by the one made from it
+		a.Beyond = append(slices.Clone(a.Beyond), b.Beyond[min(len(a.Beyond), len(b.Beyond)):]...)
+		for i, beyond := range b.Beyond {
+			a.Beyond[i] = max(a.Beyond[i], beyond)
+		}
 	}
 	return a
 }

@@ -2,6 +2,8 @@ package conversation
 
 import (
 	"encoding/json"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -181,5 +183,23 @@ func TestSuggest(t *testing.T) {
 	}
 	if last := before.Suggested[maxSuggested-1]; last != strconv.Itoa(maxSuggested-1) {
 		t.Errorf("the version before ends in %q now", last)
+	}
+}
+
+// Of two that know the audio through the same number, each may know more of another channel.
+func TestAckedLatest(t *testing.T) {
+	at := time.Unix(100, 0)
+	acked := func(sequence uint32, beyond ...time.Duration) Acked { return Acked{sequence, at, beyond} }
+	for _, tt := range []struct{ a, b, want Acked }{
+		{acked(1), acked(2), acked(2)},
+		{acked(2, 7), acked(1, 9), acked(2, 7)},
+		{acked(2, 0, 9), acked(2, 5, 3), acked(2, 5, 9)},
+		{acked(2), acked(2, 5, 3), acked(2, 5, 3)},
+		{acked(2, 5, 3), acked(2, 1), acked(2, 5, 3)},
+	} {
+		before := slices.Clone(tt.a.Beyond)
+		if got := tt.a.Latest(tt.b); !reflect.DeepEqual(got, tt.want) || !slices.Equal(before, tt.a.Beyond) {
+			t.Errorf("of %v and %v: got %v, want %v", tt.a, tt.b, got, tt.want)
+		}
 	}
 }

@@ -179,12 +179,21 @@ func TestUnsavedTextIsBounded(t *testing.T) {
 		r.store.setHook(func(conversation.Conversation, func() error) error {
 			return fault.New(fault.Unavailable, "commit", errors.New("down"))
 		})
-		for n := 0; n <= maxUnsavedText/3900 && r.session.stopping.Err() == nil; n++ {
+		suggest := func(every time.Duration) {
 			r.frame(false, fmt.Sprintf(`{"type":"suggested_transcript","segments":[{"id":%q,"text":%q,"start":0,"end":1}]}`,
 				uuid.NewString(), strings.Repeat("x", 3900)))
-			pass(100 * time.Millisecond)
+			pass(every)
+		}
+		for n := 0; n <= maxUnsavedText/3900 && r.session.stopping.Err() == nil; n++ {
+			suggest(100 * time.Millisecond)
+		}
+		for range 500 { // as fast as it goes, while the session ends
+			suggest(time.Millisecond)
 		}
 		r.ended(StoreFailed)
+		if kept := size(r.session.scribe.draft.unsaved); kept > maxUnsavedText+3900 {
+			t.Errorf("kept %d bytes of text, want %d", kept, maxUnsavedText)
+		}
 	})
 }
 

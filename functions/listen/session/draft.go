@@ -84,6 +84,9 @@ func (a *acked) news() bool { return a.next.Sequence > a.stored.Sequence }
 // open reports whether there is a conversation for words to go to.
 func (d *draft) open() bool { return d.stored.ID != "" }
 
+// noted reports whether there are notes to store, in a conversation that is there.
+func (d *draft) noted() bool { return d.open() && d.notes.news() }
+
 // has reports whether a segment is there.
 func (d *draft) has(id string) bool { return d.open() && d.transcript.Has(id) }
 
@@ -124,11 +127,11 @@ func (d *draft) shown() []string {
 	return ids
 }
 
-// leave forgets the conversation; what is unsaved waits for the next one.
+// leave forgets the conversation; what is unsaved waits for the next one, in which speakers keep their names.
 func (d *draft) leave() {
 	d.stored = conversation.Conversation{}
 	d.transcript = nil
-	d.notes = notes{}
+	d.notes = notes{people: d.notes.people, made: len(d.notes.people)}
 	d.introduced = nil
 	d.sending, d.sent = 0, nil
 }
@@ -153,7 +156,13 @@ const maxNamed = 1000
 // name says who a speaker is, from now on and in some segments.
 func (d *draft) name(speaker int, p conversation.Person, segments []string) transcript.Change {
 	d.notes.made++
+	if d.notes.people == nil {
+		d.notes.people = make(map[string]conversation.Person)
+	}
 	d.notes.people[strconv.Itoa(speaker)] = p
+	if !d.open() {
+		return transcript.Change{}
+	}
 	change, others := d.transcript.Name(segments, p.ID, p.ID == conversation.User)
 	for _, id := range others {
 		if len(d.notes.named) < maxNamed {

@@ -80,6 +80,7 @@ type intake struct {
 	err      error         // of the first Send that failed
 	silence  *time.Timer   // fires when no audio has come for a lull
 	stalled  bool          // it has fired, in a word
+	apart    time.Duration // so much audio of other channels has come since the last of this one
 	full     bool          // no more is taken in until more is known
 }
 
@@ -152,7 +153,7 @@ func (in *intake) packet(ctx context.Context, packet []byte, at time.Time) (end 
 		in.spoiled++
 		samples = samples[:0]
 	}
-	in.samples = samples
+	in.samples, in.apart = samples, 0
 	skipped := min(in.skip, len(samples))
 	in.skip -= skipped
 	samples = samples[skipped:]
@@ -165,6 +166,16 @@ func (in *intake) packet(ctx context.Context, packet []byte, at time.Time) (end 
 	}
 	end = uint32(in.received + int64(in.stored-in.skip)) //nolint:gosec // a session lasts an hour, which is 58 million samples
 	return end, true, in.err
+}
+
+// beside notes that audio of another channel came. Where that goes on and this one sends none, it isn't the network that has
+// stopped: what is kept for the beginning of a word holds none, and must not keep all from being acknowledged.
+func (in *intake) beside(d time.Duration) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.apart += d; in.apart >= lull {
+		in.gate.Forget()
+	}
 }
 
 // pass sends a stretch of speech on, in batches.

@@ -76,7 +76,7 @@ func (s *Session) bound(size int) {
 	if d := s.pace.Reserve().Delay(); d > 0 {
 		select {
 		case <-time.After(d):
-		case <-s.stopping.Done():
+		case <-s.said:
 		}
 	}
 }
@@ -118,6 +118,11 @@ func (s *Session) listen(ctx context.Context, f frame) error {
 	end, ok, err := in.packet(ctx, frame.Packet, f.at)
 	if ok {
 		s.relay.hear(ctx, frame.Sequence, frame.Channel, in.samples) // before it can be acknowledged
+		for _, other := range s.intakes {
+			if other != in {
+				other.beside(duration(int64(len(in.samples))))
+			}
+		}
 	}
 	if ok && s.framing.Numbered {
 		s.ledger.enter(frame.Sequence, frame.Channel, end)

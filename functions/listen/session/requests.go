@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"earshot.dev/functions/listen/wire"
 	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/logging"
 	"earshot.dev/shared/transcript"
 	"earshot.dev/shared/usage"
 )
@@ -35,9 +37,7 @@ func (s *scribe) obey(ctx context.Context, r request) {
 			s.suggested(ctx, r.Segments, r.Provider)
 		}
 	case wire.TypeSpeakerAssigned:
-		if s.draft.open() {
-			s.show(s.draft.name(r.SpeakerID, conversation.Person{ID: r.PersonID, Name: r.PersonName}, r.SegmentIDs))
-		}
+		s.show(s.draft.name(r.SpeakerID, conversation.Person{ID: r.PersonID, Name: r.PersonName}, r.SegmentIDs))
 	case wire.TypeImageChunk:
 		s.image(r.ImageChunk)
 	}
@@ -87,7 +87,7 @@ func (s *scribe) image(c wire.ImageChunk) {
 	for _, p := range s.photos {
 		waiting += len(p.Data)
 	}
-	if !ok || data != nil && (s.seen >= s.params.MaxImages || waiting > maxPhotos) {
+	if !ok || s.replaced || data != nil && (s.seen >= s.params.MaxImages || waiting > maxPhotos) {
 		s.ignore()
 		return
 	}
@@ -113,6 +113,14 @@ func (s *scribe) savePhoto(ctx context.Context) {
 		})
 		s.saved <- outcome{photo: &p, err: err}
 	}()
+}
+
+// loseImages lets go of all images that are not stored.
+func (s *scribe) loseImages(ctx context.Context) {
+	if lost := len(s.photos); lost > 0 {
+		logging.Error(ctx, "images_not_stored", errAbandoned, slog.Int("images", lost))
+	}
+	s.photos = nil
 }
 
 // shed lets go of the first of the images, which may have been the last that an ending waited for.

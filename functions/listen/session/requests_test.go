@@ -142,6 +142,43 @@ func TestSpeakerAssigned(t *testing.T) {
 	})
 }
 
+// A speaker keeps the name in the conversations that follow, also one that was given between two.
+func TestNameGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		say := func(words string) {
+			r.audio(time.Second)
+			r.ear.say(words)
+			pass(2 * time.Second)
+		}
+		const named = `{"type":"speaker_assigned","speaker_id":0,"person_id":%q,"person_name":%[1]q,"segment_ids":[]}`
+		say("one.")
+		r.frame(false, fmt.Sprintf(named, "Pat"))
+		r.frame(false, `{"type":"end"}`)
+		pass(5 * time.Second)
+		say("two.")
+		r.frame(false, `{"type":"end"}`)
+		pass(5 * time.Second)
+		r.frame(false, fmt.Sprintf(named, "Kim"))
+		pass(5 * time.Second)
+		say("three.")
+		r.frame(false, `{"type":"end"}`)
+		pass(5 * time.Second)
+		r.session.Stop(Drained)
+		pass(time.Second)
+		if len(r.reason) == 0 {
+			t.Error("the session waits for a conversation to name somebody in")
+		}
+		r.ended(Drained)
+		for cid, want := range map[string]string{"c2": "Pat", "c3": "Kim"} {
+			c := r.store.conversations[cid]
+			if got := c.pages[0].Segments[0].PersonID; got != want || c.People["0"].Name != want {
+				t.Errorf("%s was spoken by %q, its people are %v; want %s", cid, got, c.People, want)
+			}
+		}
+	})
+}
+
 // An image comes in parts, in any order and more than once, and is stored once, in a conversation that is there for it.
 func TestImage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -50,7 +50,7 @@ func (s *scribe) attachment(ctx context.Context, at time.Time) conversation.Atta
 	return conversation.Attachment{
 		Device: cmp.Or(s.device, s.params.Device), SessionID: s.params.ID, Source: s.params.Source, Language: s.params.Language,
 		ClientID: s.params.ClientConversationID, SilenceTimeout: s.params.SilenceTimeout, At: at,
-		Numbered: s.params.Numbered, Shared: s.params.Shared && s.device == "", Generation: s.generation,
+		Numbered: s.params.resends(), Shared: s.params.Shared && s.device == "", Generation: s.generation,
 		Acked: s.draft.acked.stored, Traceparent: tracing.Parent(ctx),
 	}
 }
@@ -224,7 +224,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		s.ended() // somebody may have spoken, or it has ended: proceed looks again
 	}
 	switch {
-	case o.reread && o.stored.Session.ID != s.params.ID && o.stored.Session.Numbered && s.params.Numbered:
+	case o.reread && o.stored.Session.ID != s.params.ID && o.stored.Session.Numbered && s.params.resends():
 		s.yield(ctx)
 	case o.gone, o.stored.Status != conversation.Live:
 		if !o.gone && o.stored.Words > 0 {
@@ -243,10 +243,11 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 // words are left to it: each is stored once.
 func (s *scribe) yield(ctx context.Context) {
 	s.yielded = true
-	if s.params.Numbered {
+	if s.params.resends() {
 		s.replaced = true
 		s.draft.drop()
 		s.held, s.endings = nil, nil
+		s.loseImages(ctx)
 	}
 	if s.params.Shared && s.alive() {
 		ctx, cancel := context.WithTimeout(ctx, contendLimit)

@@ -158,8 +158,13 @@ func (s *scribe) hear(ctx context.Context, h heard) {
 	signalShown(ctx, h.utterances, finalWords)
 }
 
-// take lays utterances into the conversation that they belong to.
+// take lays utterances into the conversation that they belong to. Beyond what is kept while the store doesn't answer it takes
+// none: then the session ends, and who suggests may go on until it has.
 func (s *scribe) take(ctx context.Context, us []utterance) {
+	if s.overfull() {
+		s.ignore()
+		return
+	}
 	now := time.Now()
 	for _, u := range us {
 		u.known = now
@@ -168,9 +173,13 @@ func (s *scribe) take(ctx context.Context, us []utterance) {
 		wordsMade.Add(ctx, int64(n))
 		s.place(u)
 	}
-	if n := len(s.draft.unsaved) + len(s.held); n > maxUnsaved || size(s.draft.unsaved)+size(s.held) > maxUnsavedText {
+	if s.overfull() {
 		s.stop(StoreFailed)
 	}
+}
+
+func (s *scribe) overfull() bool {
+	return len(s.draft.unsaved)+len(s.held) > maxUnsaved || size(s.draft.unsaved)+size(s.held) > maxUnsavedText
 }
 
 // murmur takes words that may still change: they are no silence, and a client that wants them is shown them.
@@ -232,7 +241,7 @@ func (s *scribe) proceed(ctx context.Context) {
 		s.save(ctx, now)
 	case len(s.photos) > 0:
 		s.savePhoto(ctx)
-	case s.draft.notes.news() && (s.over || now.Sub(s.flushed) >= flushEvery):
+	case s.draft.noted() && (s.over || now.Sub(s.flushed) >= flushEvery):
 		s.save(ctx, now)
 	case s.draft.acked.news() && (s.over || now.Sub(s.flushed) >= s.ackAfter):
 		s.save(ctx, now)
@@ -327,7 +336,7 @@ func (s *scribe) wake() time.Time {
 	if len(s.endings) > 0 {
 		at = earlier(at, next(now, s.endings[0].asked, answerWithin))
 	}
-	if len(s.draft.unsaved) > 0 || s.draft.notes.news() {
+	if len(s.draft.unsaved) > 0 || s.draft.noted() {
 		at = earlier(at, s.flushed.Add(flushEvery))
 	}
 	return at
@@ -352,7 +361,7 @@ func earlier(a, b time.Time) time.Time {
 // done reports whether there is nothing left to take or to store.
 func (s *scribe) done() bool {
 	return s.over && !s.saving && !s.reattach && len(s.draft.unsaved)+len(s.held)+len(s.photos) == 0 &&
-		!s.draft.acked.news() && !s.draft.notes.news() && !s.unclosed() && len(s.endings) == 0 && (!s.draft.open() || len(s.draft.metered) == 0)
+		!s.draft.acked.news() && !s.draft.noted() && !s.unclosed() && len(s.endings) == 0 && (!s.draft.open() || len(s.draft.metered) == 0)
 }
 
 // abandon gives up: the time to finish is over. What is lost is told, in numbers.
@@ -367,7 +376,5 @@ func (s *scribe) abandon(ctx context.Context) {
 		}
 		logging.Error(ctx, "words_not_stored", err, slog.Int("utterances", lost))
 	}
-	if lost := len(s.photos); lost > 0 {
-		logging.Error(ctx, "images_not_stored", errAbandoned, slog.Int("images", lost))
-	}
+	s.loseImages(ctx)
 }

@@ -130,6 +130,10 @@ const (
 	endWithin = 7 * time.Second
 )
 
+// resends reports whether the client sends again all from which words are made that aren't stored. What it recognises itself
+// it needn't send again, though its audio is numbered.
+func (p Params) resends() bool { return p.Numbered && !p.CustomSTT }
+
 // New makes a session with a decoder for each channel; Run is its life.
 func New(p Params, socket Socket, decoders []Decoder, recognizer stt.Recognizer, store Store, publisher Publisher) *Session {
 	p.Age = cmp.Or(p.Age, usualAge)

@@ -84,6 +84,14 @@ func (g *Gate) Pause(emit func(Chunk)) {
 	}
 }
 
+// Forget lets go of what is kept while nobody speaks, since what comes next doesn't join on to it.
+func (g *Gate) Forget() {
+	if !g.open {
+		g.drop(len(g.held))
+		g.judged = 0
+	}
+}
+
 // InWord says whether the last of the audio may be in the middle of a word of which some was passed on.
 func (g *Gate) InWord() bool { return g.open && g.after < breath+onset }
 
