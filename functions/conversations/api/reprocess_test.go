@@ -3,7 +3,6 @@ package api
 import (
 	"net/http"
 	"testing"
-	"time"
 
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/event"
@@ -30,13 +29,18 @@ func TestReprocess(t *testing.T) {
 // Who asks to reprocess has it finalized again once, also where it is finalized before they read what became of their
 // write: their own took effect and its answer was lost, or that of another who had read the same came first.
 func TestReprocessedBeforeReadingBack(t *testing.T) {
-	for name, first := range map[string]func(r *rig, apply func() error) error{
-		"the answer is lost": func(_ *rig, apply func() error) error { return apply() },
-		"another is first": func(r *rig, _ func() error) error {
-			c := r.store.all["anna/c1"]
-			c.Reprocess(start, event.ConversationEnded)
-			r.store.put("anna", &c)
-			return nil
+	for name, write := range map[string]func(apply func() error, other func(edit func(c *conversation.Conversation))) error{
+		"the answer is lost": func(apply func() error, other func(edit func(c *conversation.Conversation))) error {
+			if err := apply(); err != nil {
+				return err
+			}
+			other(finished)
+			return errLost
+		},
+		"another is first": func(apply func() error, other func(edit func(c *conversation.Conversation))) error {
+			other(func(c *conversation.Conversation) { c.Reprocess(start, event.ConversationEnded) })
+			other(finished)
+			return apply() // which is refused
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -44,14 +48,11 @@ func TestReprocessedBeforeReadingBack(t *testing.T) {
 			r.begin("anna", "c1", start, finished)
 			r.store.onWrite = func(apply func() error) error {
 				r.store.onWrite = nil
-				if err := first(r, apply); err != nil {
-					return err
-				}
-				c := r.store.all["anna/c1"]
-				c.TakeClaim("t", start, time.Minute)
-				c.Complete(conversation.Structured{Title: "Again", Category: "work"}, false, start, "")
-				r.store.put("anna", &c)
-				return errLost
+				return write(apply, func(edit func(c *conversation.Conversation)) {
+					c := r.store.all["anna/c1"]
+					edit(&c)
+					r.store.put("anna", &c)
+				})
 			}
 			wantStatus(t, r.call("POST", "/v1/conversations/c1/reprocess", ""), http.StatusOK)
 			if c := r.stored("anna", "c1"); c.Revision != 2 || c.Status != conversation.Completed {
