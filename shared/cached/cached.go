@@ -67,9 +67,18 @@ func (s *Store) Commit(ctx context.Context, uid string, c *conversation.Conversa
 // Delete is [store.Store.Delete].
 func (s *Store) Delete(ctx context.Context, uid string, c *conversation.Conversation) error {
 	err := s.Store.Delete(ctx, uid, c)
-	s.Read.tails.Invalidate(ctx, tailKey(uid, c.ID))
-	s.Read.lists.Invalidate(ctx, uid)
+	s.Forget(ctx, uid, c.ID)
 	return err
+}
+
+// Forget has Readers ask the store again for a conversation, and for the lists that it is in or was. Whoever finds a
+// change made already, and says that it is, calls this first: who made it may have been gone before it took effect.
+// Without a cid only lists are asked for again.
+func (s *Store) Forget(ctx context.Context, uid, cid string) {
+	if cid != "" {
+		s.Read.tails.Invalidate(ctx, tailKey(uid, cid))
+	}
+	s.Read.lists.Invalidate(ctx, uid)
 }
 
 // RecordUsage is [store.Store.RecordUsage].
