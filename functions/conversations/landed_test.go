@@ -62,4 +62,26 @@ func TestFoundMadeIsSeen(t *testing.T) {
 	}
 }
 
+// No conversation is live any more for who asks to end one again: the lists say so too.
+func TestFoundEndedIsSeen(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.instance(t), w.instance(t)
+	c := a.begin("d", now())
+	a.say(&c, 0, 1)
+	const live = "/v1/conversations?statuses=in_progress"
+	if list := b.want("GET", live, ""); !strings.Contains(list, c.ID) {
+		t.Fatalf("got the list %s, want it to have %s", list, c.ID)
+	}
+	c.End(now(), conversation.EndRequested, event.ConversationEnded)
+	if err := a.db.Store.Commit(t.Context(), "anna", &c); err != nil {
+		t.Fatal(err)
+	}
+	if status, body := a.call("POST", "/v1/conversations", ""); status != http.StatusNotFound {
+		t.Fatalf("got status %d, %s, want %d", status, body, http.StatusNotFound)
+	}
+	if list := b.want("GET", live, ""); strings.Contains(list, c.ID) {
+		t.Errorf("got the list %s, want it not to have what has ended", list)
+	}
+}
+
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

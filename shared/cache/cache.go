@@ -147,7 +147,7 @@ func (q *Query[T]) look(ctx context.Context, key string) (*flight[T], error) {
 }
 
 // Invalidate forgets the key, for a writer to call after its commit and before it answers. It can't fail: what Redis
-// doesn't take now is repeated in the background (see the package comment). It doesn't matter whether ctx has ended.
+// doesn't take within a second is repeated in the background (see the package comment). It doesn't matter whether ctx has ended.
 func (q *Query[T]) Invalidate(ctx context.Context, key string) {
 	q.remote.remove(ctx, key)
 	q.forget(key)

@@ -91,3 +91,24 @@ func TestKeptFor(t *testing.T) {
 	r.must(err)
 	kept("profile", settingsTTL)
 }
+
+// However much a write has forgotten, a Redis that says nothing is waited for once.
+func TestWriterIsNotHeldUp(t *testing.T) {
+	r := newRig(t)
+	r.must(r.attach("s1", at))
+	r.redis.Pause()
+	t.Cleanup(r.redis.Resume)
+	for what, write := range map[string]func(s *Store) error{
+		"commit": func(s *Store) error {
+			r.conversation.Rename("Mine")
+			return s.Commit(t.Context(), uid, &r.conversation, transcript.Page{})
+		},
+		"forget": func(s *Store) error { s.Forget(t.Context(), uid, cid); return nil },
+	} {
+		began := time.Now()
+		r.must(write(map[string]*Store{"commit": r.writer, "forget": r.reader}[what])) // neither has met the silence yet
+		if took, most := time.Since(began), 1300*time.Millisecond; took > most+500*time.Millisecond {
+			t.Errorf("%s took %v, want %v at most", what, took, most)
+		}
+	}
+}
