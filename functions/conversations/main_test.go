@@ -251,7 +251,7 @@ func TestReads(t *testing.T) {
 		request, body    string
 		documents, calls int64
 	}{
-		{"POST /v1/conversations", "", 2 + 2, 4}, // what they answer with counts too, where it is not at hand
+		{"POST /v1/conversations", "", 2 + 2, 4},              // what they answer with counts too, where it is not at hand
 		{"POST " + one + live.ID + "/finalize", "", 1 + 2, 3}, // it has ended, and is forgotten, since nobody knows who was told
 		{"POST " + one + failed.ID + "/reprocess", "", 1 + 2, 3},
 		{"PATCH " + one + long.ID + "/title?title=New", "", 1, 1},
