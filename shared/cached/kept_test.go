@@ -92,6 +92,42 @@ func TestKeptFor(t *testing.T) {
 	kept("profile", settingsTTL)
 }
 
+// Lists, and their lengths, are kept for 10 minutes, and for one if they were asked for by date.
+func TestListsKeptFor(t *testing.T) {
+	r := newRig(t)
+	rdb := goredis.NewClient(&goredis.Options{Addr: r.redis.Addr()})
+	t.Cleanup(func() { r.must(rdb.Close()) })
+	for name, tt := range map[string]struct {
+		filter conversation.Filter
+		want   time.Duration
+	}{
+		"all":     {conversation.Filter{}, listTTL},
+		"from":    {conversation.Filter{From: at}, datedTTL},
+		"through": {conversation.Filter{Through: at}, datedTTL},
+	} {
+		for what, ask := range map[string]func() error{
+			"list": func() error {
+				_, err := r.reader.Read.List(t.Context(), uid, tt.filter, conversation.Window{Limit: 10})
+				return err
+			},
+			"count": func() error {
+				_, err := r.reader.Read.Count(t.Context(), uid, tt.filter)
+				return err
+			},
+		} {
+			r.must(rdb.FlushAll(t.Context()).Err())
+			r.must(ask())
+			keys, err := rdb.Keys(t.Context(), "cache:list:*").Result()
+			if err != nil || len(keys) != 1 {
+				t.Fatalf("%s, %s: got the keys %s (%v), want one", what, name, strings.Join(keys, ", "), err)
+			}
+			if got := rdb.PTTL(t.Context(), keys[0]).Val(); got > tt.want || got < tt.want/2 {
+				t.Errorf("%s, %s is kept for %s, want %s", what, name, got, tt.want)
+			}
+		}
+	}
+}
+
 // However much a write has forgotten, a Redis that says nothing is waited for once.
 func TestWriterIsNotHeldUp(t *testing.T) {
 	r := newRig(t)

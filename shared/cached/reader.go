@@ -41,6 +41,13 @@ const localTTL = time.Minute
 // finishedTTL is for what no longer changes but by hand.
 const finishedTTL = time.Hour
 
+// listTTL is for what a list shows. One with a date is kept for datedTTL: who asks for other dates each time would fill
+// Redis, where it is at all asked for again.
+const (
+	listTTL  = 10 * time.Minute
+	datedTTL = time.Minute
+)
+
 // settingsTTL is for what may be stale for as long in this process, and for as long again in Redis: profiles are changed
 // from outside too, by whom nothing here is told. A token that was revoked is refused after twice this at the latest.
 const settingsTTL = 10 * time.Second
@@ -84,7 +91,7 @@ func newReader(db *store.Store, rdb *redis.Client) *Reader {
 		webhooks: cache.New(rdb, cache.Options{Name: "webhooks", Version: 1},
 			func(ctx context.Context, uid string) (webhooks, error) { return db.Webhooks(ctx, uid) }),
 	}
-	r.lists = cache.NewGroup(rdb, cache.Options{Name: "list", Version: 1, LocalTTL: localTTL},
+	r.lists = cache.NewGroup(rdb, cache.Options{Name: "list", Version: 1, TTL: listTTL, LocalTTL: localTTL},
 		func(ctx context.Context, uid, key string) (listing, error) { return r.list(ctx, db, uid, key) })
 	return r
 }
@@ -238,6 +245,16 @@ func (q question) key() (string, error) {
 type listing struct {
 	Conversations []conversation.Conversation
 	Count         int
+
+	dated bool // it is known where it was loaded
+}
+
+// KeepFor implements [cache.Perishable].
+func (l listing) KeepFor() time.Duration {
+	if l.dated {
+		return datedTTL
+	}
+	return listTTL
 }
 
 // List is [store.Store.List]: a read for each conversation where nothing is cached. Of an offset's conversations none
@@ -287,6 +304,7 @@ func (r *Reader) list(ctx context.Context, db *store.Store, uid, key string) (l 
 	if err := json.Unmarshal([]byte(key), &q); err != nil {
 		return l, fault.New(fault.Internal, "read key", err)
 	}
+	l.dated = !q.Filter.From.IsZero() || !q.Filter.Through.IsZero()
 	if q.Window == (conversation.Window{}) {
 		l.Count, err = db.Count(ctx, uid, q.Filter)
 		return l, err
