@@ -320,7 +320,7 @@ func scroll(t *testing.T, all, limit int) {
 }
 
 // Somebody watches a live conversation, on two devices, more often than anything is said: every word is there at the
-// next look, and no look costs a read.
+// next look, and no look costs a read, but for one each time that a page is full.
 func TestWatching(t *testing.T) {
 	w := newWorld(t)
 	phone, desktop, listen := w.instance(t), w.instance(t), w.instance(t)
@@ -343,6 +343,21 @@ func TestWatching(t *testing.T) {
 	})
 	if documents != 0 {
 		t.Errorf("240 looks cost %d reads, want none", documents)
+	}
+	const pages = 10
+	documents, _ = w.reads(func() {
+		for n := 1; n <= pages; n++ {
+			listen.say(&c, n-1, transcript.PageSize)
+			listen.say(&c, n, 1)
+			for _, i := range []*instance{phone, desktop} {
+				if got, want := segments(i), n*transcript.PageSize+1; got != want {
+					t.Fatalf("got %d segments, want %d", got, want)
+				}
+			}
+		}
+	})
+	if documents != pages {
+		t.Errorf("%d pages that were filled cost %d reads, want one each", pages, documents)
 	}
 	c.End(time.Now(), conversation.EndSilence, event.ConversationEnded)
 	listen.commit(&c)

@@ -23,8 +23,8 @@ import (
 // Reader answers what is asked often. Its answers are shared: nobody may change them.
 //
 // A conversation comes in two parts. Its tail, the conversation with its last page, changes with each flush while it
-// is live; the pages before never do. So a conversation that somebody watches costs no reads while words come in:
-// the writer renews the tail.
+// is live; the pages before never do. So a conversation that somebody watches costs no reads while words come in, since
+// the writer renews the tail, and one as a page is full.
 type Reader struct {
 	tails    *cache.Query[tail]                 // by uid/cid
 	closed   *cache.Query[[]transcript.Segment] // by closedKey
@@ -60,15 +60,6 @@ func newReader(db *store.Store, rdb *redis.Client) *Reader {
 				c, last, err := db.Tail(ctx, uid, cid)
 				return tail{c, last}, err
 			}),
-		closed: cache.New(rdb, cache.Options{Name: "pages", Version: 2, TTL: finishedTTL, LocalTTL: localTTL},
-			func(ctx context.Context, key string) ([]transcript.Segment, error) {
-				parts := strings.Split(key, "/")
-				pages, err := strconv.Atoi(parts[3])
-				if err != nil {
-					return nil, err
-				}
-				return db.FirstSegments(ctx, parts[0], parts[1], pages)
-			}),
 		photos: cache.New(nil, cache.Options{Name: "photos", LocalTTL: localTTL, LocalBytes: photosHere},
 			func(ctx context.Context, key string) ([]conversation.Photo, error) {
 				parts := strings.Split(key, "/")
@@ -91,6 +82,8 @@ func newReader(db *store.Store, rdb *redis.Client) *Reader {
 		webhooks: cache.New(rdb, cache.Options{Name: "webhooks", Version: 1},
 			func(ctx context.Context, uid string) (webhooks, error) { return db.Webhooks(ctx, uid) }),
 	}
+	r.closed = cache.New(rdb, cache.Options{Name: "pages", Version: 2, TTL: finishedTTL, LocalTTL: localTTL},
+		func(ctx context.Context, key string) ([]transcript.Segment, error) { return r.pages(ctx, db, key) })
 	r.lists = cache.NewGroup(rdb, cache.Options{Name: "list", Version: 1, TTL: listTTL, LocalTTL: localTTL},
 		func(ctx context.Context, uid, key string) (listing, error) { return r.list(ctx, db, uid, key) })
 	return r
@@ -152,6 +145,23 @@ func (r *Reader) Conversation(ctx context.Context, uid, cid string) (conversatio
 	}
 	before, err := r.closed.Get(ctx, closedKey(uid, &t.Conversation, t.Last.Number))
 	return t.Conversation, slices.Concat(before, t.Last.Segments), err
+}
+
+// pages asks the store for the first pages that a closedKey names, but for those that are at hand, as they are for who has
+// watched since before the last of them was full.
+func (r *Reader) pages(ctx context.Context, db *store.Store, key string) ([]transcript.Segment, error) {
+	conversation, number := key[:strings.LastIndexByte(key, '/')+1], key[strings.LastIndexByte(key, '/')+1:]
+	many, err := strconv.Atoi(number)
+	if err != nil {
+		return nil, err
+	}
+	parts := strings.Split(conversation, "/")
+	before, ok := r.closed.Peek(ctx, conversation+strconv.Itoa(many-1))
+	if !ok {
+		return db.PageSegments(ctx, parts[0], parts[1], 0, many)
+	}
+	last, err := db.PageSegments(ctx, parts[0], parts[1], many-1, many)
+	return slices.Concat(before, last), err
 }
 
 // What is shown of a conversation's photos, and how much of that a process keeps, in bytes: images are large for Redis,
