@@ -192,7 +192,7 @@ func (w *world) profileReads() (n int64) {
 }
 
 // What each request costs is known beforehand: in documents, and in calls, of which none grows with what is asked
-// for. Asked again, by another instance, it costs nothing.
+// for; a count is a document for each thousand that it counts. Asked again, by another instance, it costs nothing.
 func TestReads(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.instance(t), w.instance(t)
@@ -255,7 +255,7 @@ func TestReads(t *testing.T) {
 		{"POST " + one + live.ID + "/finalize", "", 1 + 2, 3}, // it has ended, and is forgotten, since nobody knows who was told
 		{"POST " + one + failed.ID + "/reprocess", "", 1 + 2, 3},
 		{"PATCH " + one + long.ID + "/title?title=New", "", 1, 1},
-		{"DELETE " + one + long.ID, "", 1 + 1, 1}, // that there are no photos costs one too
+		{"DELETE " + one + long.ID, "", 1 + 1, 1}, // that there are no photos costs one too; see TestDeleteReads
 		{"POST /v1/users/developer/webhook/day_summary", `{"url":"https://example.com"}`, 1, 1},
 		{"POST /v1/users/developer/webhook/day_summary/disable", "", 1, 1},
 	} {

@@ -27,7 +27,8 @@ const (
 )
 
 // loading bounds the loads of all Queries together, so that what is behind them isn't stampeded where Redis can't be
-// reached. A loader asks no Query, so that none waits for itself.
+// reached. A loader calls Peek of a Query at most, which loads nothing, so that none waits for
+// itself.
 var loading = semaphore.NewWeighted(maxLoads)
 
 // Options say what a Query is called and how long it keeps what.

@@ -22,8 +22,8 @@
 // loader that panics is an error to all of them.
 //
 // Of different keys 64 are loaded at once in a process, whatever Queries they are of; others wait for their turn. So the
-// loads of a process are bounded where Redis can't be reached, and each question is one: what this process holds doesn't
-// answer then, since a write by another couldn't be known of.
+// loads of a process are bounded where Redis can't be reached, and each question is one. What this process
+// holds answers then too, for LocalTTL as ever; but that of a [Group] doesn't, since a write by another couldn't be known of.
 //
 // # No stale value comes back
 //
