@@ -285,7 +285,7 @@ func (r *rig) look(when string) {
 			r.t.Logf("want %s", excerpt(want, got))
 		}
 	}
-	// Settings may be stale elsewhere for as long as settingsTTL.
+	// Settings may be stale elsewhere for as long as profileLocalTTL.
 	stored, missing := r.writer.Profile(r.t.Context(), uid)
 	got, err := r.writer.Read.Profile(r.t.Context(), uid)
 	if !reflect.DeepEqual(got, stored) || fault.KindOf(err) != fault.KindOf(missing) {
