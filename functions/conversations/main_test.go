@@ -192,7 +192,7 @@ func (w *world) profileReads() (n int64) {
 }
 
 // What each request costs is known beforehand: in documents, and in calls, of which none grows with what is asked
-// for. Asked again, by another instance, it costs nothing.
+// for; a count is a document for each thousand that it counts. Asked again, by another instance, it costs nothing.
 func TestReads(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.instance(t), w.instance(t)
@@ -251,11 +251,11 @@ func TestReads(t *testing.T) {
 		request, body    string
 		documents, calls int64
 	}{
-		{"POST /v1/conversations", "", 2 + 2, 4}, // what they answer with counts too, where it is not at hand
-		{"POST " + one + live.ID + "/finalize", "", 1, 1},
+		{"POST /v1/conversations", "", 2 + 2, 4},              // what they answer with counts too, where it is not at hand
+		{"POST " + one + live.ID + "/finalize", "", 1 + 2, 3}, // it has ended, and is forgotten, since nobody knows who was told
 		{"POST " + one + failed.ID + "/reprocess", "", 1 + 2, 3},
 		{"PATCH " + one + long.ID + "/title?title=New", "", 1, 1},
-		{"DELETE " + one + long.ID, "", 1 + 1, 1}, // that there are no photos costs one too
+		{"DELETE " + one + long.ID, "", 1 + 1, 1}, // that there are no photos costs one too; see TestDeleteReads
 		{"POST /v1/users/developer/webhook/day_summary", `{"url":"https://example.com"}`, 1, 1},
 		{"POST /v1/users/developer/webhook/day_summary/disable", "", 1, 1},
 	} {
@@ -320,7 +320,7 @@ func scroll(t *testing.T, all, limit int) {
 }
 
 // Somebody watches a live conversation, on two devices, more often than anything is said: every word is there at the
-// next look, and no look costs a read.
+// next look, and no look costs a read, but for one each time that a page is full.
 func TestWatching(t *testing.T) {
 	w := newWorld(t)
 	phone, desktop, listen := w.instance(t), w.instance(t), w.instance(t)
@@ -343,6 +343,21 @@ func TestWatching(t *testing.T) {
 	})
 	if documents != 0 {
 		t.Errorf("240 looks cost %d reads, want none", documents)
+	}
+	const pages = 10
+	documents, _ = w.reads(func() {
+		for n := 1; n <= pages; n++ {
+			listen.say(&c, n-1, transcript.PageSize)
+			listen.say(&c, n, 1)
+			for _, i := range []*instance{phone, desktop} {
+				if got, want := segments(i), n*transcript.PageSize+1; got != want {
+					t.Fatalf("got %d segments, want %d", got, want)
+				}
+			}
+		}
+	})
+	if documents != pages {
+		t.Errorf("%d pages that were filled cost %d reads, want one each", pages, documents)
 	}
 	c.End(time.Now(), conversation.EndSilence, event.ConversationEnded)
 	listen.commit(&c)

@@ -84,3 +84,24 @@ func TestPhotosAreDeleted(t *testing.T) {
 		}
 	}
 }
+
+// To delete a conversation costs a read of it, one for each photo, or one to find that there is none, and one of its device
+// if its audio was numbered, which keeps how far it was acknowledged.
+func TestDeleteReads(t *testing.T) {
+	w := newWorld(t)
+	i := w.instance(t)
+	for _, tt := range []struct {
+		photos   int
+		numbered bool
+		want     int64
+	}{{0, false, 1 + 1}, {1, false, 1 + 1}, {25, false, 1 + 25}, {25, true, 1 + 25 + 1}} {
+		c := i.begin(fmt.Sprint("device", tt), time.Now())
+		if tt.numbered {
+			c.Acked = conversation.Acked{Sequence: 7, At: c.CreatedAt}
+		}
+		i.photograph(&c, tt.photos, 10, tt.photos)
+		if got, _ := w.reads(func() { i.want("DELETE", "/v1/conversations/"+c.ID, "") }); got != tt.want {
+			t.Errorf("%d photos, numbered %t: got %d documents, want %d", tt.photos, tt.numbered, got, tt.want)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"earshot.dev/shared/account"
+	"earshot.dev/shared/cached"
 )
 
 // Whoever signed in before their tokens were revoked, or isn't known, reads nothing and deletes nothing, whatever was
@@ -67,8 +68,7 @@ func TestProfileReads(t *testing.T) {
 		}
 	}
 	took := time.Since(begun)
-	// It is kept for 10 s, and loaded again after 7 at the earliest.
-	if got, most := w.profileReads(), 1+int64(took/(7*time.Second)); got < 1 || got > most {
+	if got, most := w.profileReads(), 1+int64(took/cached.ProfileEvery); got < 1 || got > most {
 		t.Errorf("20 requests in %s: got %d reads of the profile, want one to %d", took, got, most)
 	}
 }

@@ -81,7 +81,7 @@ func useHours(ctx context.Context, db *store.Store, uid string, now time.Time) e
 
 // hold stores a conversation that was finalized.
 func hold(ctx context.Context, db *store.Store, uid, cid string, at time.Time, pages int) error {
-	t, err := begin(ctx, db, uid, cid, at)
+	t, err := begin(ctx, uncached{db}, uid, cid, at)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ type report struct {
 	options options
 	runs    [2]outcome // without the cache, and with it
 	hot     stage      // what Omi read
+	renewed int64      // reads of profiles that talks with the cache would have had in real time, at most
 }
 
 // hits are what a kind of answer came from.
@@ -64,11 +65,12 @@ func (r report) print(out io.Writer) error {
 		before, left := r.reads(0, collection), r.reads(1, collection)
 		reads.add(collection, before, left, percent(fewer(before, left)))
 	}
+	reads.add("users, by age", 0, r.renewed, "")
 	for i, name := range []string{"visits", "talks", "all"} {
 		before, left := r.stages(0)[i], r.stages(1)[i]
 		reads.add(name, before, left, percent(fewer(before, left)))
 	}
-	talks := r.runs[1].talks.total()
+	talks := r.stages(1)[1]
 	hot := table{{"reads of the talks", "Omi's two", "here", "fewer"}}
 	hot.add("", r.hot.total(), talks, percent(fewer(r.hot.total(), talks)))
 	kept := table{{"kept", "in process", "in Redis", "loads", "hit rate"}}
@@ -100,9 +102,12 @@ func (t table) print(out io.Writer) error {
 	return w.Flush()
 }
 
-// stages are the reads of the visits, of the talks, and of both.
+// stages are the reads of the visits, of the talks, and of both, those of profiles that are read again among them.
 func (r report) stages(run int) [3]int64 {
 	visits, talks := r.runs[run].visits.total(), r.runs[run].talks.total()
+	if run == 1 {
+		talks += r.renewed
+	}
 	return [3]int64{visits, talks, visits + talks}
 }
 

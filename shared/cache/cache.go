@@ -27,7 +27,8 @@ const (
 )
 
 // loading bounds the loads of all Queries together, so that what is behind them isn't stampeded where Redis can't be
-// reached. A loader asks no Query, so that none waits for itself.
+// reached. A loader calls Peek of a Query at most, which loads nothing, so that none waits for
+// itself.
 var loading = semaphore.NewWeighted(maxLoads)
 
 // Options say what a Query is called and how long it keeps what.
@@ -147,7 +148,7 @@ func (q *Query[T]) look(ctx context.Context, key string) (*flight[T], error) {
 }
 
 // Invalidate forgets the key, for a writer to call after its commit and before it answers. It can't fail: what Redis
-// doesn't take now is repeated in the background (see the package comment). It doesn't matter whether ctx has ended.
+// doesn't take within a second is repeated in the background (see the package comment). It doesn't matter whether ctx has ended.
 func (q *Query[T]) Invalidate(ctx context.Context, key string) {
 	q.remote.remove(ctx, key)
 	q.forget(key)

@@ -22,8 +22,8 @@
 // loader that panics is an error to all of them.
 //
 // Of different keys 64 are loaded at once in a process, whatever Queries they are of; others wait for their turn. So the
-// loads of a process are bounded where Redis can't be reached, and each question is one: what this process holds doesn't
-// answer then, since a write by another couldn't be known of.
+// loads of a process are bounded where Redis can't be reached, and each question is one. What this process
+// holds answers then too, for LocalTTL as ever; but that of a [Group] doesn't, since a write by another couldn't be known of.
 //
 // # No stale value comes back
 //
@@ -38,8 +38,12 @@
 //   - in another process, up to LocalTTL, in its first layer. A LocalTTL of 0 has no first layer: the choice where
 //     people must see their own change at once, whichever instance answers;
 //   - while Redis can't be reached: for the length of one load in flight elsewhere; and if the deletion itself did
-//     not get through, what Redis holds stays visible to other processes until the deletion, which is repeated in
+//     not get through within a second, what Redis holds stays visible to other processes until the deletion, which is repeated in
 //     the background and once more when the process ends, succeeds: at most for TTL. The process that wrote doesn't look
 //     there meanwhile;
 //   - where Redis fails over to a replica that had not heard of the deletion yet: at most for TTL.
+//
+// Invalidate asks Redis whatever befell the calls before it, and returns after 1.1 s at most, Update after 1.3 s. Who has
+// several keys of several Queries forgotten does so at once, and waits for no more than that. While Redis does nothing that
+// it is asked to, the next writers of a Query don't insist: Invalidate takes 0.1 s then, and Update 0.3 s.
 package cache

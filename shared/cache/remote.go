@@ -25,6 +25,10 @@ const (
 	tolerated     = 3           // failures in a row, after which
 	restFor       = time.Second // Redis isn't asked
 	complainEvery = 10 * time.Second
+
+	insistFor   = time.Second            // how long a writer tries to have its key deleted, but for its last call,
+	firstInsist = 100 * time.Millisecond // with pauses from this, that grow by half, give or take as much
+	vainFor     = 10 * time.Second       // after that was in vain, writers try once
 )
 
 // remote is the layer in Redis. It knows entries, not what they mean.
@@ -39,6 +43,7 @@ type remote struct {
 
 	failures   atomic.Int32 // in a row
 	restUntil  atomic.Int64 // unix nanoseconds
+	vainUntil  atomic.Int64 // unix nanoseconds
 	complained atomic.Int64 // unix nanoseconds
 }
 
@@ -209,24 +214,33 @@ func (r *remote) run(ctx context.Context, script *redis.Script, key string, argu
 	return done, nil
 }
 
-// remove deletes the entry, or the lease, of a key. What Redis doesn't take now is repeated in the background.
+// remove deletes the entry, or the lease, of a key. It asks Redis also while that rests, which may be well for others, and
+// again for a while: where it is called a process may get no CPU once it has answered. What Redis doesn't take by then is
+// repeated in the background.
 func (r *remote) remove(ctx context.Context, key string) {
 	if r.client == nil {
 		return
 	}
 	ctx = context.WithoutCancel(ctx)
-	err := errResting
-	if !r.resting() {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval = firstInsist
+	insist := []backoff.RetryOption{backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(insistFor)}
+	if time.Now().UnixNano() < r.vainUntil.Load() {
+		insist = append(insist, backoff.WithMaxTries(1))
+	}
+	_, err := backoff.Retry(ctx, func() (none struct{}, err error) {
 		if err = r.delete(ctx, r.prefix+key); err != nil {
 			r.failed(ctx, err)
-		} else {
-			r.worked()
 		}
+		return none, err
+	}, insist...)
+	if err == nil {
+		r.worked()
+		return
 	}
-	if err != nil {
-		if !r.undone.add(r.prefix + key) {
-			r.stats.forgotten.Add(1)
-		}
+	r.vainUntil.Store(time.Now().Add(vainFor).UnixNano())
+	if !r.undone.add(r.prefix + key) {
+		r.stats.forgotten.Add(1)
 	}
 }
 
@@ -258,6 +272,7 @@ func (r *remote) resting() bool {
 func (r *remote) worked() {
 	r.failures.Store(0)
 	r.restUntil.Store(0)
+	r.vainUntil.Store(0)
 }
 
 // failed counts an error of Redis, and lets Redis rest after a few in a row. A full one goes on being asked: it says

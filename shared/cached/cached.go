@@ -8,6 +8,7 @@ package cached
 import (
 	"cmp"
 	"context"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -39,10 +40,7 @@ func (s *Store) Close() error {
 func (s *Store) Attach(ctx context.Context, uid string, a conversation.Attachment,
 ) (conversation.Conversation, transcript.Page, error) {
 	c, last, err := s.Store.Attach(ctx, uid, a)
-	if cid := cmp.Or(c.ID, a.ClientID); cid != "" {
-		s.Read.tails.Invalidate(ctx, tailKey(uid, cid))
-	}
-	s.Read.lists.Invalidate(ctx, uid)
+	s.Forget(ctx, uid, cmp.Or(c.ID, a.ClientID))
 	return c, last, err
 }
 
@@ -52,24 +50,36 @@ func (s *Store) Commit(ctx context.Context, uid string, c *conversation.Conversa
 	err := s.Store.Commit(ctx, uid, c, pages...)
 	relisted := c.Relisted
 	c.Relisted = c.Relisted && err != nil
-	key := tailKey(uid, c.ID)
-	if err == nil && len(pages) > 0 {
+	var forgetting sync.WaitGroup // at once: each may wait for Redis
+	if err != nil || c.Status != conversation.Live || relisted {
+		forgetting.Go(func() { s.Read.lists.Invalidate(ctx, uid) })
+	}
+	if key := tailKey(uid, c.ID); err == nil && len(pages) > 0 {
 		s.Read.tails.Update(ctx, key, tail{*c, pages[len(pages)-1]})
 	} else {
 		s.Read.tails.Invalidate(ctx, key) // with an error too: it may be the echo of a success
 	}
-	if err != nil || c.Status != conversation.Live || relisted {
-		s.Read.lists.Invalidate(ctx, uid)
-	}
+	forgetting.Wait()
 	return err
 }
 
 // Delete is [store.Store.Delete].
 func (s *Store) Delete(ctx context.Context, uid string, c *conversation.Conversation) error {
 	err := s.Store.Delete(ctx, uid, c)
-	s.Read.tails.Invalidate(ctx, tailKey(uid, c.ID))
-	s.Read.lists.Invalidate(ctx, uid)
+	s.Forget(ctx, uid, c.ID)
 	return err
+}
+
+// Forget has Readers ask the store again for a conversation, and for the lists that it is in or was. Whoever finds a
+// change made already, and says that it is, calls this first: who made it may have been gone before it took effect.
+// Without a cid only lists are asked for again.
+func (s *Store) Forget(ctx context.Context, uid, cid string) {
+	var forgetting sync.WaitGroup // at once: each may wait for Redis
+	forgetting.Go(func() { s.Read.lists.Invalidate(ctx, uid) })
+	if cid != "" {
+		s.Read.tails.Invalidate(ctx, tailKey(uid, cid))
+	}
+	forgetting.Wait()
 }
 
 // RecordUsage is [store.Store.RecordUsage].

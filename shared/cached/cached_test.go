@@ -285,7 +285,7 @@ func (r *rig) look(when string) {
 			r.t.Logf("want %s", excerpt(want, got))
 		}
 	}
-	// Settings may be stale elsewhere for as long as settingsTTL.
+	// Settings may be stale elsewhere for as long as profileLocalTTL.
 	stored, missing := r.writer.Profile(r.t.Context(), uid)
 	got, err := r.writer.Read.Profile(r.t.Context(), uid)
 	if !reflect.DeepEqual(got, stored) || fault.KindOf(err) != fault.KindOf(missing) {
@@ -304,8 +304,8 @@ func excerpt(text, other string) string {
 
 // reads are the methods of the store that change nothing.
 var reads = []string{
-	"Close", "Conversation", "Count", "Days", "Delivery", "Device", "Due", "Finished", "FirstSegments", "Hours",
-	"List", "Months", "Newest", "NewestLive", "Photos", "Profile", "Segments", "Tail", "Webhooks",
+	"Close", "Conversation", "Count", "Days", "Delivery", "Device", "Due", "Finished", "Hours",
+	"List", "Months", "Newest", "NewestLive", "PageSegments", "Photos", "Profile", "Segments", "Tail", "Webhooks",
 }
 
 // Whatever the store learns to write is one of the writes above.

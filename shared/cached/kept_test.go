@@ -52,7 +52,7 @@ func (r *rig) must(err error) {
 	}
 }
 
-// What is finished is kept for an hour, what is not for a minute, and what is changed from outside for 10 s; each less up
+// What is finished is kept for an hour, what is not for a minute, and what is changed from outside for 25 s; each less up
 // to a tenth.
 func TestKeptFor(t *testing.T) {
 	r := newRig(t)
@@ -64,7 +64,7 @@ func TestKeptFor(t *testing.T) {
 		if err != nil || len(keys) != 1 {
 			t.Fatalf("%s: got the keys %s (%v), want one", kind, strings.Join(keys, ", "), err)
 		}
-		const slow = time.Minute // may have passed since, on a busy machine; of 10 s none is left then
+		const slow = time.Minute // may have passed since, on a busy machine; of 25 s none is left then
 		got, err := rdb.PTTL(t.Context(), keys[0]).Result()
 		if err != nil || got > want || got < want*9/10-min(slow, want/2) {
 			t.Errorf("%s is kept for %s (%v), want %s", kind, got, err, want)
@@ -89,5 +89,65 @@ func TestKeptFor(t *testing.T) {
 	r.must(r.writer.PutProfile(t.Context(), uid, account.Profile{}))
 	_, err := r.reader.Read.Profile(t.Context(), uid)
 	r.must(err)
-	kept("profile", settingsTTL)
+	kept("profile", 25*time.Second)
+	if most := profileTTL + profileLocalTTL; most > 30*time.Second {
+		t.Errorf("a revoked token may hold for %v, want 30 s at most", most)
+	}
+}
+
+// Lists, and their lengths, are kept for 10 minutes, and for one if they were asked for by date.
+func TestListsKeptFor(t *testing.T) {
+	r := newRig(t)
+	rdb := goredis.NewClient(&goredis.Options{Addr: r.redis.Addr()})
+	t.Cleanup(func() { r.must(rdb.Close()) })
+	for name, tt := range map[string]struct {
+		filter conversation.Filter
+		want   time.Duration
+	}{
+		"all":     {conversation.Filter{}, listTTL},
+		"from":    {conversation.Filter{From: at}, datedTTL},
+		"through": {conversation.Filter{Through: at}, datedTTL},
+	} {
+		for what, ask := range map[string]func() error{
+			"list": func() error {
+				_, err := r.reader.Read.List(t.Context(), uid, tt.filter, conversation.Window{Limit: 10})
+				return err
+			},
+			"count": func() error {
+				_, err := r.reader.Read.Count(t.Context(), uid, tt.filter)
+				return err
+			},
+		} {
+			r.must(rdb.FlushAll(t.Context()).Err())
+			r.must(ask())
+			keys, err := rdb.Keys(t.Context(), "cache:list:*").Result()
+			if err != nil || len(keys) != 1 {
+				t.Fatalf("%s, %s: got the keys %s (%v), want one", what, name, strings.Join(keys, ", "), err)
+			}
+			if got := rdb.PTTL(t.Context(), keys[0]).Val(); got > tt.want || got < tt.want/2 {
+				t.Errorf("%s, %s is kept for %s, want %s", what, name, got, tt.want)
+			}
+		}
+	}
+}
+
+// However much a write has forgotten, a Redis that says nothing is waited for once.
+func TestWriterIsNotHeldUp(t *testing.T) {
+	r := newRig(t)
+	r.must(r.attach("s1", at))
+	r.redis.Pause()
+	t.Cleanup(r.redis.Resume)
+	for what, write := range map[string]func(s *Store) error{
+		"commit": func(s *Store) error {
+			r.conversation.Rename("Mine")
+			return s.Commit(t.Context(), uid, &r.conversation, transcript.Page{})
+		},
+		"forget": func(s *Store) error { s.Forget(t.Context(), uid, cid); return nil },
+	} {
+		began := time.Now()
+		r.must(write(map[string]*Store{"commit": r.writer, "forget": r.reader}[what])) // neither has met the silence yet
+		if took, most := time.Since(began), 1300*time.Millisecond; took > most+500*time.Millisecond {
+			t.Errorf("%s took %v, want %v at most", what, took, most)
+		}
+	}
 }

@@ -23,8 +23,8 @@ import (
 // Reader answers what is asked often. Its answers are shared: nobody may change them.
 //
 // A conversation comes in two parts. Its tail, the conversation with its last page, changes with each flush while it
-// is live; the pages before never do. So a conversation that somebody watches costs no reads while words come in:
-// the writer renews the tail.
+// is live; the pages before never do. So a conversation that somebody watches costs no reads while words come in, since
+// the writer renews the tail, and one as a page is full.
 type Reader struct {
 	tails    *cache.Query[tail]                 // by uid/cid
 	closed   *cache.Query[[]transcript.Segment] // by closedKey
@@ -41,9 +41,23 @@ const localTTL = time.Minute
 // finishedTTL is for what no longer changes but by hand.
 const finishedTTL = time.Hour
 
-// settingsTTL is for what may be stale for as long in this process, and for as long again in Redis: profiles are changed
-// from outside too, by whom nothing here is told. A token that was revoked is refused after twice this at the latest.
-const settingsTTL = 10 * time.Second
+// listTTL is for what a list shows. One with a date is kept for datedTTL: who asks for other dates each time would fill
+// Redis, where it is at all asked for again.
+const (
+	listTTL  = 10 * time.Minute
+	datedTTL = time.Minute
+)
+
+// Profiles may be stale for as long in this process, after as long in Redis: they are changed from outside too, by whom
+// nothing here is told. A token that was revoked is refused after both together, 30 s, at the latest.
+const (
+	profileTTL      = 25 * time.Second
+	profileLocalTTL = 5 * time.Second
+)
+
+// ProfileEvery is how often at most a profile is read that is asked for all the time, whatever instances there are: Redis
+// keeps it for nine tenths of its time at least, and has it read again after eight tenths of that.
+const ProfileEvery = profileTTL * 72 / 100
 
 func newReader(db *store.Store, rdb *redis.Client) *Reader {
 	r := &Reader{
@@ -52,15 +66,6 @@ func newReader(db *store.Store, rdb *redis.Client) *Reader {
 				uid, cid, _ := strings.Cut(key, "/")
 				c, last, err := db.Tail(ctx, uid, cid)
 				return tail{c, last}, err
-			}),
-		closed: cache.New(rdb, cache.Options{Name: "pages", Version: 2, TTL: finishedTTL, LocalTTL: localTTL},
-			func(ctx context.Context, key string) ([]transcript.Segment, error) {
-				parts := strings.Split(key, "/")
-				pages, err := strconv.Atoi(parts[3])
-				if err != nil {
-					return nil, err
-				}
-				return db.FirstSegments(ctx, parts[0], parts[1], pages)
 			}),
 		photos: cache.New(nil, cache.Options{Name: "photos", LocalTTL: localTTL, LocalBytes: photosHere},
 			func(ctx context.Context, key string) ([]conversation.Photo, error) {
@@ -80,11 +85,13 @@ func newReader(db *store.Store, rdb *redis.Client) *Reader {
 				}
 				return db.Months(ctx, uid, s[1], s[2])
 			}),
-		profiles: cache.New(rdb, cache.Options{Name: "profile", Version: 1, TTL: settingsTTL, LocalTTL: settingsTTL}, db.Profile),
+		profiles: cache.New(rdb, cache.Options{Name: "profile", Version: 1, TTL: profileTTL, LocalTTL: profileLocalTTL}, db.Profile),
 		webhooks: cache.New(rdb, cache.Options{Name: "webhooks", Version: 1},
 			func(ctx context.Context, uid string) (webhooks, error) { return db.Webhooks(ctx, uid) }),
 	}
-	r.lists = cache.NewGroup(rdb, cache.Options{Name: "list", Version: 1, LocalTTL: localTTL},
+	r.closed = cache.New(rdb, cache.Options{Name: "pages", Version: 2, TTL: finishedTTL, LocalTTL: localTTL},
+		func(ctx context.Context, key string) ([]transcript.Segment, error) { return r.pages(ctx, db, key) })
+	r.lists = cache.NewGroup(rdb, cache.Options{Name: "list", Version: 1, TTL: listTTL, LocalTTL: localTTL},
 		func(ctx context.Context, uid, key string) (listing, error) { return r.list(ctx, db, uid, key) })
 	return r
 }
@@ -145,6 +152,23 @@ func (r *Reader) Conversation(ctx context.Context, uid, cid string) (conversatio
 	}
 	before, err := r.closed.Get(ctx, closedKey(uid, &t.Conversation, t.Last.Number))
 	return t.Conversation, slices.Concat(before, t.Last.Segments), err
+}
+
+// pages asks the store for the first pages that a closedKey names, but for those that are at hand, as they are for who has
+// watched since before the last of them was full.
+func (r *Reader) pages(ctx context.Context, db *store.Store, key string) ([]transcript.Segment, error) {
+	conversation, number := key[:strings.LastIndexByte(key, '/')+1], key[strings.LastIndexByte(key, '/')+1:]
+	many, err := strconv.Atoi(number)
+	if err != nil {
+		return nil, err
+	}
+	parts := strings.Split(conversation, "/")
+	before, ok := r.closed.Peek(ctx, conversation+strconv.Itoa(many-1))
+	if !ok {
+		return db.PageSegments(ctx, parts[0], parts[1], 0, many)
+	}
+	last, err := db.PageSegments(ctx, parts[0], parts[1], many-1, many)
+	return slices.Concat(before, last), err
 }
 
 // What is shown of a conversation's photos, and how much of that a process keeps, in bytes: images are large for Redis,
@@ -238,6 +262,16 @@ func (q question) key() (string, error) {
 type listing struct {
 	Conversations []conversation.Conversation
 	Count         int
+
+	dated bool // it is known where it was loaded
+}
+
+// KeepFor implements [cache.Perishable].
+func (l listing) KeepFor() time.Duration {
+	if l.dated {
+		return datedTTL
+	}
+	return listTTL
 }
 
 // List is [store.Store.List]: a read for each conversation where nothing is cached. Of an offset's conversations none
@@ -287,6 +321,7 @@ func (r *Reader) list(ctx context.Context, db *store.Store, uid, key string) (l 
 	if err := json.Unmarshal([]byte(key), &q); err != nil {
 		return l, fault.New(fault.Internal, "read key", err)
 	}
+	l.dated = !q.Filter.From.IsZero() || !q.Filter.Through.IsZero()
 	if q.Window == (conversation.Window{}) {
 		l.Count, err = db.Count(ctx, uid, q.Filter)
 		return l, err

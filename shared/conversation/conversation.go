@@ -237,7 +237,7 @@ func (c *Conversation) Resumable(now time.Time) bool { return c.Status == Live &
 // Heard moves the end of the last word to at, and with it the time at which the sweep may look: by more than is
 // needed, so that its index is written once in half a timeout and not with every word.
 func (c *Conversation) Heard(at time.Time) {
-	if at.After(c.FinishedAt) {
+	if at = at.UTC().Truncate(time.Microsecond); at.After(c.FinishedAt) { // as it is stored, and shown from there
 		c.FinishedAt = at
 	}
 	if c.Status == Live && c.ExpiresAt.Before(c.FinishedAt.Add(c.SilenceTimeout)) {

@@ -203,3 +203,13 @@ func TestAckedLatest(t *testing.T) {
 		}
 	}
 }
+
+// What is kept of a version that was just written shows the same as what is read from the store, which keeps microseconds.
+func TestHeardAsStored(t *testing.T) {
+	at := time.Date(2026, 11, 23, 11, 0, 0, 123_456_789, time.FixedZone("CET", 3600))
+	var c Conversation
+	c.Heard(at)
+	if got, want := c.FinishedAt, time.Date(2026, 11, 23, 10, 0, 0, 123_456_000, time.UTC); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}

@@ -84,14 +84,15 @@ func (s *Store) Device(ctx context.Context, uid, device string) (conversation.De
 	return read[conversation.Device](ctx, s.device(uid, device))
 }
 
-// FirstSegments reads the segments of the first pages of a conversation, in order: a read for each page.
-func (s *Store) FirstSegments(ctx context.Context, uid, cid string, pages int) ([]transcript.Segment, error) {
-	snapshots, err := s.pages(uid, cid).Limit(pages).Documents(ctx).GetAll()
+// PageSegments reads the segments of a conversation's pages from one on and before another, in order: a read for each page.
+func (s *Store) PageSegments(ctx context.Context, uid, cid string, from, before int) ([]transcript.Segment, error) {
+	first := page(s.conversation(uid, cid), from).ID
+	snapshots, err := s.pages(uid, cid).StartAt(first).Limit(before - from).Documents(ctx).GetAll()
 	if err != nil {
 		return nil, wrap("read pages", err)
 	}
-	if len(snapshots) != pages {
-		return nil, fault.Newf(fault.NotFound, "read pages", "of %d pages there are %d", pages, len(snapshots))
+	if len(snapshots) != before-from {
+		return nil, fault.Newf(fault.NotFound, "read pages", "of %d pages there are %d", before-from, len(snapshots))
 	}
 	return segmentsOf(snapshots)
 }

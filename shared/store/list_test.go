@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -158,7 +159,7 @@ func TestDevices(t *testing.T) {
 	}
 }
 
-func TestFirstSegments(t *testing.T) {
+func TestPageSegments(t *testing.T) {
 	s, _ := open(t)
 	c := attach(t, s, attachment("s", time.Now()))
 	c.Pages = 3
@@ -169,11 +170,17 @@ func TestFirstSegments(t *testing.T) {
 	if err := s.Commit(t.Context(), "u", &c, pages...); err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.FirstSegments(t.Context(), "u", c.ID, 2)
-	if err != nil || len(got) != 2 || got[0].Text != "one" || got[1].Text != "two" {
-		t.Errorf("got %+v (%v), want one and two", got, err)
+	for from, want := range []string{"[one two]", "[two]"} {
+		got, err := s.PageSegments(t.Context(), "u", c.ID, from, 2)
+		var texts []string
+		for _, segment := range got {
+			texts = append(texts, segment.Text)
+		}
+		if fmt.Sprint(texts) != want || err != nil {
+			t.Errorf("from %d on: got %v (%v), want %s", from, texts, err, want)
+		}
 	}
-	if _, err := s.FirstSegments(t.Context(), "u", c.ID, 4); !fault.Is(err, fault.NotFound) {
+	if _, err := s.PageSegments(t.Context(), "u", c.ID, 1, 4); !fault.Is(err, fault.NotFound) {
 		t.Errorf("more than there are: got %v, want not found", err)
 	}
 }

@@ -42,6 +42,8 @@ type Store interface {
 	Conversation(ctx context.Context, uid, cid string) (conversation.Conversation, error)
 	Commit(ctx context.Context, uid string, c *conversation.Conversation, pages ...transcript.Page) error
 	Delete(ctx context.Context, uid string, c *conversation.Conversation) error
+	// Forget has the Reader read a conversation anew, whose change was found made. Without a cid: the lists alone.
+	Forget(ctx context.Context, uid, cid string)
 	Device(ctx context.Context, uid, device string) (conversation.Device, error)
 	NewestLive(ctx context.Context, uid string) (cid string, err error) // of whatever device; "": none is live
 	ChangeWebhook(ctx context.Context, uid string, t account.WebhookType, edit func(*account.Webhook)) error

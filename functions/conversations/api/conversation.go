@@ -66,6 +66,7 @@ func (a *API) endLive(ctx context.Context, r request) (answer, error) {
 		cid, err = a.Store.NewestLive(ctx, r.uid)
 	}
 	if fault.Is(err, fault.NotFound) || err == nil && cid == "" {
+		a.Store.Forget(ctx, r.uid, "") // what ended it may have been lost on its way
 		return answer{}, none
 	}
 	if err != nil {
@@ -160,7 +161,7 @@ func (a *API) remove(ctx context.Context, r request) (answer, error) {
 	}
 	var refused error
 	for try := range changeTries {
-		c, err := a.Store.Conversation(ctx, r.uid, cid)
+		c, err := a.find(ctx, r, cid)
 		if try > 0 && fault.Is(err, fault.NotFound) {
 			refused = nil // by an earlier try, whose answer was lost, or by another
 			break
@@ -176,6 +177,15 @@ func (a *API) remove(ctx context.Context, r request) (answer, error) {
 		}
 	}
 	return answer{status: http.StatusNoContent}, contested(refused)
+}
+
+// find is the stored conversation. One that is gone is gone for the Reader too, whoever deleted it.
+func (a *API) find(ctx context.Context, r request, cid string) (conversation.Conversation, error) {
+	c, err := a.Store.Conversation(ctx, r.uid, cid)
+	if fault.Is(err, fault.NotFound) {
+		a.Store.Forget(ctx, r.uid, cid)
+	}
+	return c, err
 }
 
 // tellUsage tells all that a conversation has used, of which what its session told last may be a while ago.
@@ -212,14 +222,14 @@ func contested(err error) error {
 }
 
 // change commits what edit makes of a conversation, and tells what is to be told. An edit that changes nothing is not
-// committed. Where the commit is refused or its answer lost, it reads again what there is, and edit decides anew: what
-// took effect is there, and is no change any more.
+// committed, and what the Reader has is forgotten all the same. Where the commit is refused or its answer lost, it reads
+// again what there is, and edit decides anew: what took effect is there, and is no change any more.
 func (a *API) change(ctx context.Context, r request, cid string,
 	edit func(*conversation.Conversation) (changed bool, err error),
 ) error {
 	var refused error
 	for range changeTries {
-		c, err := a.Store.Conversation(ctx, r.uid, cid)
+		c, err := a.find(ctx, r, cid)
 		if err != nil {
 			return err
 		}
@@ -230,6 +240,8 @@ func (a *API) change(ctx context.Context, r request, cid string,
 		refused = nil
 		if changed {
 			refused = a.Store.Commit(ctx, r.uid, &c)
+		} else {
+			a.Store.Forget(ctx, r.uid, cid)
 		}
 		if refused == nil {
 			a.announce(ctx, r, c)

@@ -175,6 +175,8 @@ func (w writer) Delete(_ context.Context, uid string, c *conversation.Conversati
 	})
 }
 
+func (writer) Forget(context.Context, string, string) {} // the reader has nothing of its own
+
 func (m *memory) write(apply func() error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

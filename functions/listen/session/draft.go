@@ -209,7 +209,7 @@ func (d *draft) reachBack() {
 	}
 	for _, u := range d.unsaved {
 		if u.start.Before(d.stored.StartedAt) {
-			d.stored.StartedAt, d.stored.Relisted = u.start, true
+			d.stored.StartedAt, d.stored.Relisted = u.start.UTC().Truncate(time.Microsecond), true // as it is stored
 		}
 	}
 }

@@ -90,3 +90,15 @@ func TestBeginsWithAWordThatComesDuringACommit(t *testing.T) {
 		t.Errorf("the first word is at %v, want 0", got.Start)
 	}
 }
+
+// When it began is to the microsecond, as it is stored: what is kept of a version that was just written shows the same.
+func TestBeginsAsStored(t *testing.T) {
+	opened := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	d := draft{sessionID: "s"}
+	d.begin(conversation.Conversation{ID: "c", StartedAt: opened, Session: conversation.Session{ID: "s"}}, transcript.Page{})
+	start := opened.Add(-time.Second + 789)
+	d.add(utterance{id: "w", text: "word", start: start, end: opened})
+	if c, _, _ := d.commit(); c.StartedAt != opened.Add(-time.Second) {
+		t.Errorf("it begins at %v, want %v", c.StartedAt, opened.Add(-time.Second))
+	}
+}
