@@ -134,10 +134,10 @@ func TestHangingUpIsNoFailure(t *testing.T) {
 	})
 }
 
-// Streams that were good when they were opened count when they break.
+// Streams that were good when they were opened count when they fall silent.
 func TestBreakerCountsLateFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		first := named("first", repeat(5, stttest.Plan{Fault: stttest.Die, After: 5 * time.Second})...)
+		first := named("first", repeat(5, stttest.Plan{Fault: stttest.Mute, After: 5 * time.Second})...)
 		r := join(t, failover.Options{Pause: time.Minute}, first, named("second"))
 		var calls []*call
 		for range 5 {
