@@ -176,6 +176,9 @@ func keyterms(vocabulary []string) []string {
 // https://developers.deepgram.com/docs/errors.
 func refused(response *http.Response, err error) error {
 	if response == nil || response.StatusCode == http.StatusSwitchingProtocols {
+		if request, ok := errors.AsType[*url.Error](err); ok {
+			err = fmt.Errorf("dial: %w", request.Err) // what is around it repeats the address, with the person's vocabulary
+		}
 		return stt.Fail(Name, stt.Unavailable, err)
 	}
 	body, readErr := io.ReadAll(io.LimitReader(response.Body, refusalLimit))

@@ -1,6 +1,8 @@
 package deepgram_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -198,6 +200,38 @@ func TestNothingToDial(t *testing.T) {
 	for _, test := range tests {
 		if _, err := r.Open(t.Context(), test.options); err == nil || stt.FailureOf(err) != test.want {
 			t.Errorf("%+v: got %v, want %v", test.options, err, test.want)
+		}
+	}
+}
+
+// A person's vocabulary is part of the address, and no error's text, which is logged, holds it.
+func TestNoErrorTellsTheVocabulary(t *testing.T) {
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	broken := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	tests := []struct {
+		name   string
+		ctx    context.Context
+		client *http.Client
+		want   string
+	}{
+		{"nobody there", t.Context(), &http.Client{Transport: &http.Transport{}}, "connection refused"},
+		{"no answer", t.Context(), broken, "EOF"},
+		{"given up", late, broken, "context canceled"},
+	}
+	for _, test := range tests {
+		r, err := deepgram.New(deepgram.Config{URL: "ws://127.0.0.1:1/v1/listen", Client: test.client})
+		if err != nil {
+			t.Fatalf("New: %v", err)
+		}
+		o := options
+		o.Vocabulary = []string{"Rumpelstiltskin"}
+		_, err = r.Open(test.ctx, o)
+		if err == nil || strings.Contains(err.Error(), "Rumpelstiltskin") || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got %v, want %q and no vocabulary", test.name, err, test.want)
+		}
+		if cause := test.ctx.Err(); cause != nil && !errors.Is(err, cause) {
+			t.Errorf("%s: got %v, want %v in its chain", test.name, err, cause)
 		}
 	}
 }

@@ -134,26 +134,28 @@ func TestHangingUpIsNoFailure(t *testing.T) {
 	})
 }
 
-// Streams that were good when they were opened count when they break.
-func TestBreakerCountsLateFailures(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		first := named("first", repeat(5, stttest.Plan{Fault: stttest.Die, After: 5 * time.Second})...)
-		r := join(t, failover.Options{Pause: time.Minute}, first, named("second"))
-		var calls []*call
-		for range 5 {
-			calls = append(calls, start(t, t.Context(), r))
-		}
-		for _, c := range calls {
-			c.listening.Go(func() { c.say(1, 30) })
-		}
-		pass(12 * time.Second)
-		opened := first.Opened()
-		turn(t, r)
-		if got := first.Opened(); got != opened || opened != 5 {
-			t.Errorf("opened %d times before and %d after, want 5 and 5", opened, got)
-		}
-		for _, c := range calls {
-			c.heard(1, 30)
-		}
-	})
+// Streams that were good when they were opened count when they fall silent, and don't when their connection breaks.
+func TestBreakerAndLateFailures(t *testing.T) {
+	for fault, more := range map[stttest.Fault]int{stttest.Mute: 0, stttest.Babble: 0, stttest.Die: 1, stttest.Leave: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			first := named("first", repeat(5, stttest.Plan{Fault: fault, After: 5 * time.Second})...)
+			r := join(t, failover.Options{Pause: time.Minute}, first, named("second"))
+			var calls []*call
+			for range 5 {
+				calls = append(calls, start(t, t.Context(), r))
+			}
+			for _, c := range calls {
+				c.listening.Go(func() { c.say(1, 30) })
+			}
+			pass(12 * time.Second)
+			opened := first.Opened()
+			turn(t, r)
+			if got := first.Opened(); got != opened+more || opened != 5 {
+				t.Errorf("fault %d: opened %d times before and %d after, want 5 and %d", fault, opened, got, 5+more)
+			}
+			for _, c := range calls {
+				c.heard(1, 30)
+			}
+		})
+	}
 }

@@ -6,13 +6,17 @@
 // Offsets count on over any number of failures. A word that was final is not said again, and audio that was not final
 // is heard by the next recogniser from its beginning, so no word is lost, unless one has been silent for so long that
 // its audio isn't kept any more (Options.Keep), which is logged with how much it is. Recv fails when no recogniser is
-// left: each has failed since words last became final, or its breaker is open.
+// left: each has failed since words last became final, or it refuses our key.
 //
 // A recogniser that says nothing for Options.Patience while there is audio isn't given up. The next one is opened
 // beside it and hears the same; the first of the two to come up with words goes on, the other is closed. If that one fails
 // it is tried once more.
 //
-// Each recogniser has a circuit breaker, shared by all streams. Speakers are numbered by each recogniser anew.
+// Each recogniser has a circuit breaker, shared by all streams. That a stream breaks off which was good until then, as all
+// do when a server restarts, doesn't count for it: opening another tells. Where nothing but breakers is in the way, a
+// stream tries the recognisers all the same, each once, in turns with the other streams (see turn.go).
+//
+// Speakers are numbered by each recogniser anew.
 package failover
 
 import (
@@ -145,6 +149,7 @@ type provider struct {
 	label   string
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
 	refused atomic.Bool // it won't have us
+	turns   chan turn   // has one element, but while a stream has its turn
 	itself  metric.MeasurementOption
 }
 
@@ -155,7 +160,8 @@ const failuresToOpen = 5
 var errUnproven = errors.New("not known")
 
 func newProvider(label string, r stt.Recognizer, pause time.Duration) *provider {
-	p := &provider{Recognizer: r, label: label, itself: measure.By("recognizer", label)}
+	p := &provider{Recognizer: r, label: label, itself: measure.By("recognizer", label), turns: make(chan turn, 1)}
+	p.turns <- turn{}
 	p.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:    label,
 		Timeout: pause,
@@ -196,9 +202,10 @@ func (p *provider) allow() (verdict func(error), err error) {
 	}, nil
 }
 
-// failed counts a failure of a stream on which the verdict was good.
-func (p *provider) failed(failure error) {
+// count has the breaker know of a stream that it wasn't asked for, or on which its verdict was good before. One that is
+// open takes in nothing.
+func (p *provider) count(outcome error) {
 	if verdict, err := p.allow(); err == nil {
-		verdict(failure)
+		verdict(outcome)
 	}
 }

@@ -26,6 +26,7 @@ const (
 // it, and a second one feeds it.
 type leg struct {
 	provider *provider
+	barred   bool            // its breaker is open, and it is tried all the same
 	ctx      context.Context // ends when the leg isn't wanted any more
 	dismiss  context.CancelFunc
 
@@ -57,18 +58,22 @@ type event struct {
 	err    error
 }
 
-// newLeg begins a leg. It fails if the recogniser's breaker is open.
-func (s *stream) newLeg(p *provider) (*leg, error) {
+// newLeg begins a leg. It fails if the recogniser's breaker is open, unless it is known to be and the recogniser is to be
+// tried all the same.
+func (s *stream) newLeg(p *provider, barred bool) (*leg, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.life.Err() != nil {
 		return nil, net.ErrClosed
 	}
-	verdict, err := p.allow()
-	if err != nil {
-		return nil, err
+	verdict := p.count
+	if !barred {
+		var err error
+		if verdict, err = p.allow(); err != nil {
+			return nil, err
+		}
 	}
-	l := &leg{provider: p, verdict: verdict, started: time.Now()}
+	l := &leg{provider: p, barred: barred, verdict: verdict, started: time.Now()}
 	l.ctx, l.dismiss = context.WithCancel(s.life)
 	l.head = s.tape.NewHead()
 	l.goal = s.tape.Length()
@@ -85,7 +90,11 @@ func (s *stream) newLeg(p *provider) (*leg, error) {
 func (s *stream) run(l *leg) {
 	defer l.dismiss()
 	opening, cancel := context.WithTimeout(l.ctx, s.limits.OpenLimit)
-	stream, err := l.provider.Open(opening, s.options)
+	open := l.provider.Open
+	if l.barred {
+		open = l.provider.openInTurn
+	}
+	stream, err := open(opening, s.options)
 	cancel()
 	if err == nil {
 		s.emit(event{leg: l, opened: true})
@@ -197,13 +206,16 @@ func (l *leg) owes(patience time.Duration) (left time.Duration) {
 	return max(0, patience-time.Since(l.since))
 }
 
-// judge gives the verdict on a leg; a failure after a good one counts too.
+// judge gives the verdict on a leg. A failure after a good one counts too, unless all that failed is the connection of a
+// leg that was healthy: all of a server's connections break at once, and the server may be there again at once.
 func (l *leg) judge(err error) {
 	if err != nil {
 		l.provider.signalFailure(err)
 	}
 	if l.judged && err != nil {
-		l.provider.failed(err)
+		if !l.healthy(err) || stt.FailureOf(err) != stt.Unavailable {
+			l.provider.count(err)
+		}
 		return
 	}
 	l.judged = true

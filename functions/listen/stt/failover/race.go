@@ -15,7 +15,7 @@ import (
 // answerable is how much audio there must be for no answer to be a bad sign. A cough may have none.
 const answerable = time.Second
 
-// errNone is why nobody goes on where nobody has failed: each recogniser's breaker is open.
+// errNone is why nobody goes on where nobody has failed: each recogniser refuses our key, by its breaker.
 var errNone = errors.New("no recogniser to be had")
 
 // What follows runs where results are received. It decides which leg is listened to.
@@ -245,7 +245,8 @@ func (s *stream) advance(cause error) {
 	s.seat(next, nil)
 }
 
-// next begins a leg at the best recogniser that is left, or gives nil.
+// next begins a leg at the best recogniser that is left, or gives nil. Where no other leg is on, one whose breaker is open
+// is left too.
 func (s *stream) next() *leg {
 	for _, again := range []bool{false, true} {
 		for _, p := range s.candidates {
@@ -253,11 +254,21 @@ func (s *stream) next() *leg {
 				s.standby != nil && s.standby.provider == p {
 				continue
 			}
-			l, err := s.newLeg(p)
+			l, err := s.newLeg(p, false)
 			if err == nil {
 				return l
 			}
 			s.spent[p] = err
+		}
+	}
+	if s.active != nil {
+		return nil
+	}
+	for _, p := range s.candidates {
+		if barred(s.spent[p]) && !p.refused.Load() {
+			if l, err := s.newLeg(p, true); err == nil {
+				return l
+			}
 		}
 	}
 	return nil
