@@ -36,7 +36,7 @@ func TestAudioBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	device := client.NewSession(client.Config{
-		URL: url, Token: token, Device: "device", Codec: source.PCM16, SampleRate: testspeech.Rate, Language: "en",
+		URL: url, Token: client.FixedToken(token), Device: "device", Codec: source.PCM16, SampleRate: testspeech.Rate, Language: "en",
 	}, func(client.Message) {})
 	const held = int(400*time.Millisecond/shortPacket) + 1 // of the silence at the end, see heldBack
 	next, stop := iter.Pull2(client.Paced(t.Context(), packets(heard, shortPacket)))

@@ -87,9 +87,11 @@ func speakTo(t *testing.T, s *stack.Stack, uid string, c client.Config, recogniz
 			t.Error(err)
 		}
 	})
-	if c.Token, err = s.UserToken(uid, time.Hour); err != nil {
+	token, err := s.UserToken(uid, time.Hour)
+	if err != nil {
 		t.Fatal(err)
 	}
+	c.Token = client.FixedToken(token)
 	c.URL, c.Device, c.Language = "ws"+strings.TrimPrefix(process.URL, "http")+"/v4/listen", "device", "en"
 	return dialAt(t, c)
 }

@@ -258,7 +258,7 @@ func speakUntilKilled(t *testing.T, l *launched) map[string]int {
 	var devices []*device
 	for _, uid := range l.users() {
 		d := &device{uid: uid, Session: client.NewSession(client.Config{
-			URL: l.URL, Token: l.Tokens[uid], Device: "device", Codec: source.PCM16, SampleRate: testspeech.Rate, Language: "en",
+			URL: l.URL, Token: client.FixedToken(l.Tokens[uid]), Device: "device", Codec: source.PCM16, SampleRate: testspeech.Rate, Language: "en",
 			Query: url.Values{"conversation_timeout": {fmt.Sprint(keptEnd.Seconds())}},
 		}, func(client.Message) {})}
 		devices = append(devices, d)

@@ -170,7 +170,7 @@ func (f *fleet) each(do func(ctx context.Context, uid string, c client.Config) e
 				return err
 			}
 			return do(ctx, uid, client.Config{
-				URL: "ws://" + f.cable.Addr() + "/v4/listen", Token: token, Device: "device",
+				URL: "ws://" + f.cable.Addr() + "/v4/listen", Token: client.FixedToken(token), Device: "device",
 				Codec: source.PCM16, SampleRate: testspeech.Rate, Language: "en",
 			})
 		})

@@ -24,7 +24,7 @@ func TestRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := client.Config{Token: good, Codec: source.PCM16, SampleRate: testspeech.Rate, Language: "en"}
+	config := client.Config{Token: client.FixedToken(good), Codec: source.PCM16, SampleRate: testspeech.Rate, Language: "en"}
 	with := func(change func(*client.Config)) client.Config {
 		c := config
 		change(&c)
@@ -35,11 +35,11 @@ func TestRefused(t *testing.T) {
 		config client.Config
 		code   int
 	}{
-		{"empty token", with(func(c *client.Config) { c.Token = "" }), 1008},
-		{"what is no token", with(func(c *client.Config) { c.Token = "what" }), 1008},
-		{"forged token", with(func(c *client.Config) { c.Token = forged }), 1008},
-		{"unknown user", with(func(c *client.Config) { c.Token = nobody }), 1008},
-		{"expired token", with(func(c *client.Config) { c.Token = expired }), 4001},
+		{"empty token", with(func(c *client.Config) { c.Token = client.FixedToken("") }), 1008},
+		{"what is no token", with(func(c *client.Config) { c.Token = client.FixedToken("what") }), 1008},
+		{"forged token", with(func(c *client.Config) { c.Token = client.FixedToken(forged) }), 1008},
+		{"unknown user", with(func(c *client.Config) { c.Token = client.FixedToken(nobody) }), 1008},
+		{"expired token", with(func(c *client.Config) { c.Token = client.FixedToken(expired) }), 4001},
 		{"unknown codec", with(func(c *client.Config) { c.Codec = "mp3" }), 1003},
 		{"impossible rate", with(func(c *client.Config) { c.SampleRate = 7 }), 1003},
 		{"unknown language", with(func(c *client.Config) { c.Language = "tlh" }), 1008},

@@ -107,7 +107,7 @@ func connect(t *testing.T, s *stack.Stack, uid string, query url.Values) *speake
 		t.Fatal(err)
 	}
 	return dial(t, s, client.Config{
-		Token: token, Device: "device", Codec: source.PCM16, SampleRate: testspeech.Rate, Language: "en", Query: query,
+		Token: client.FixedToken(token), Device: "device", Codec: source.PCM16, SampleRate: testspeech.Rate, Language: "en", Query: query,
 	})
 }
 

@@ -35,7 +35,7 @@ func traced(t *testing.T, uid string, query map[string][]string) (*otlptest.Rece
 		t.Fatal(err)
 	}
 	return spans, s, dial(t, s, client.Config{
-		Token: token, Device: "device", Codec: source.PCM16, SampleRate: testspeech.Rate, Language: "en", Query: query,
+		Token: client.FixedToken(token), Device: "device", Codec: source.PCM16, SampleRate: testspeech.Rate, Language: "en", Query: query,
 		Traceparent: "00-" + traceID + "-00f067aa0ba902b7-01",
 	})
 }

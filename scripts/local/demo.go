@@ -83,7 +83,7 @@ func dial(ctx context.Context, system *stack.Stack, uid string, out *terminal.Te
 		return nil, err
 	}
 	c, err := client.Dial(ctx, client.Config{
-		URL: url, Token: token, Codec: source.OpusFS320, SampleRate: 16000, Language: "en", Interim: true,
+		URL: url, Token: client.FixedToken(token), Codec: source.OpusFS320, SampleRate: 16000, Language: "en", Interim: true,
 	})
 	return &talk{client: c, speech: out.Speech()}, err
 }

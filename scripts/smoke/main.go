@@ -75,7 +75,7 @@ func converse(ctx context.Context, o options) error {
 	}
 	defer audio.Close()
 	c, err := client.Dial(ctx, client.Config{
-		URL: o.Listen + listenPath, Token: o.Token, Device: "smoke", Language: "en", Codec: audio.Codec, SampleRate: audio.Rate,
+		URL: o.Listen + listenPath, Token: client.FixedToken(o.Token), Device: "smoke", Language: "en", Codec: audio.Codec, SampleRate: audio.Rate,
 	})
 	if err != nil {
 		return err

@@ -92,7 +92,7 @@ func run(ctx context.Context, o options, out *os.File) error {
 	}
 	defer audio.Close()
 	err = converse(ctx, client.Config{
-		URL: o.URL, Token: o.Token, Device: o.Device, Language: o.Language, Interim: true,
+		URL: o.URL, Token: client.FixedToken(o.Token), Device: o.Device, Language: o.Language, Interim: true,
 		Codec: audio.Codec, SampleRate: audio.Rate,
 	}, audio, o, terminal.New(out))
 	if ctx.Err() != nil {

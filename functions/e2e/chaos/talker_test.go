@@ -53,7 +53,7 @@ func newTalker(t *testing.T, s *stack.Stack, uid string, random *rand.Rand) *tal
 	p := &talker{uid: uid, random: random}
 	p.line = newLine(t, func() (string, error) { return host(s.Listen.URL()) })
 	p.session = client.NewSession(client.Config{
-		URL: "ws://" + p.line.addr() + "/v4/listen", Token: token, Device: "phone", Codec: source.PCM16,
+		URL: "ws://" + p.line.addr() + "/v4/listen", Token: client.FixedToken(token), Device: "phone", Codec: source.PCM16,
 		SampleRate: testspeech.Rate, Language: "en", Query: url.Values{"conversation_timeout": {silenceTimeout}},
 	}, func(client.Message) {})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))

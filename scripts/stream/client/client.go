@@ -21,7 +21,7 @@ import (
 // Config is where to connect, as whom, and what to say of the audio. Fields that are zero are not said.
 type Config struct {
 	URL         string // ws, wss, http or https, with the path
-	Token       string // ID token
+	Token       Token
 	Device      string // X-Device-Id-Hash
 	Codec       string
 	SampleRate  int // Hz
@@ -30,6 +30,15 @@ type Config struct {
 	Acknowledge bool       // number the audio, and be told when it is safe: see Session
 	Query       url.Values // further parameters
 	Traceparent string     // of the trace that the session is to belong to (W3C); empty: one of the server's
+}
+
+// Token gives the ID token, and is asked at each connection: one that is good for an hour doesn't last as long as a
+// Session does. Who has but one says FixedToken.
+type Token func(context.Context) (string, error)
+
+// FixedToken is always the same one; empty: none is sent.
+func FixedToken(token string) Token {
+	return func(context.Context) (string, error) { return token, nil }
 }
 
 // readLimit bounds a message, in bytes: memory_created carries a whole conversation.
@@ -55,15 +64,9 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	header := http.Header{}
-	if c.Token != "" {
-		header.Set("Authorization", "Bearer "+c.Token)
-	}
-	if c.Device != "" {
-		header.Set("X-Device-Id-Hash", c.Device)
-	}
-	if c.Traceparent != "" {
-		header.Set("Traceparent", c.Traceparent)
+	header, err := c.header(ctx)
+	if err != nil {
+		return nil, err
 	}
 	conn, answer, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPHeader: header})
 	unreached, ok := errors.AsType[*net.OpError](err)
@@ -77,6 +80,26 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 	}
 	conn.SetReadLimit(readLimit)
 	return &Client{conn}, nil
+}
+
+func (c Config) header(ctx context.Context) (http.Header, error) {
+	header := http.Header{}
+	if c.Token != nil {
+		token, err := c.Token(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("get a token: %w", err)
+		}
+		if token != "" {
+			header.Set("Authorization", "Bearer "+token)
+		}
+	}
+	if c.Device != "" {
+		header.Set("X-Device-Id-Hash", c.Device)
+	}
+	if c.Traceparent != "" {
+		header.Set("Traceparent", c.Traceparent)
+	}
+	return header, nil
 }
 
 func (c Config) address() (string, error) {

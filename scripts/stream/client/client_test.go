@@ -52,7 +52,7 @@ func dial(t *testing.T, c client.Config, serve func(*http.Request, *websocket.Co
 func TestDialSaysWhoAndWhat(t *testing.T) {
 	requests := make(chan *http.Request, 1)
 	dial(t, client.Config{
-		Token: "abc", Device: "pendant", Codec: source.OpusFS320, SampleRate: 16000, Language: "en", Interim: true,
+		Token: client.FixedToken("abc"), Device: "pendant", Codec: source.OpusFS320, SampleRate: 16000, Language: "en", Interim: true,
 		Query: url.Values{"conversation_timeout": {"300"}},
 	}, func(r *http.Request, _ *websocket.Conn) error {
 		requests <- r

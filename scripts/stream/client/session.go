@@ -21,7 +21,8 @@ const (
 	closeTokenGone   = 4004
 )
 
-// tokenTries is how often in a row a token may be refused as over: a server that can't read its keys says the same.
+// tokenTries is how often a token may be refused as over before one is accepted: a server that can't read its keys says
+// the same.
 const tokenTries = 5
 
 // maxKept is how much audio is kept that isn't acknowledged, in bytes: an hour of Opus, or four minutes of PCM. Beyond
@@ -43,6 +44,7 @@ type Session struct {
 	indexes  uint32        // given to packets so far
 	size     int           // bytes kept
 	sent     int           // how many of kept went out on this connection
+	acks     int           // that came on this connection
 	hold     bool          // the server asked to
 	current  string        // the conversation's id
 	moved    chan struct{} // has an element when something above has changed
@@ -134,7 +136,6 @@ func (s *Session) Run(ctx context.Context) error {
 	pace := backoff.NewExponentialBackOff() // with jitter: all clients of an instance that ends come back at once
 	pace.InitialInterval, pace.MaxInterval = 200*time.Millisecond, 20*time.Second
 	for refused := 0; ; {
-		before := s.Unacknowledged()
 		err := s.connect(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -142,19 +143,24 @@ func (s *Session) Run(ctx context.Context) error {
 		if s.Connections() == 0 && errors.Is(err, ErrNoService) {
 			return err
 		}
+		// The first acknowledgement comes to whoever is let in, even where no recogniser is to be had then; only another one
+		// shows that the connection was of use.
+		acks := s.count(func() int { return s.acks })
+		if acks > 0 {
+			refused = 0
+		}
+		if acks > 1 {
+			pace.Reset()
+		}
 		frame, closed := errors.AsType[*CloseError](err)
 		switch {
 		case !closed:
-			refused = 0
 		case frame.Code == closeTokenOver:
 			if refused++; refused == tokenTries {
 				return err
 			}
 		case frame.Code == closeUnsupported, frame.Code == closePolicy, frame.Code == closeTokenGone:
 			return err
-		}
-		if s.Unacknowledged() < before {
-			pace.Reset() // it was of use
 		}
 		select {
 		case <-time.After(pace.NextBackOff()):
@@ -166,6 +172,7 @@ func (s *Session) Run(ctx context.Context) error {
 
 // connect lives one connection.
 func (s *Session) connect(ctx context.Context) error {
+	s.count(func() int { s.acks = 0; return 0 })
 	c, err := Dial(ctx, s.config)
 	if err != nil {
 		return err
@@ -225,6 +232,7 @@ func (s *Session) take(m Message) bool {
 			s.settle()
 		}
 	case AudioAck:
+		s.acks++
 		s.acknowledged(m.Sequence)
 		return true
 	}

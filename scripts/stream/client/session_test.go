@@ -233,6 +233,98 @@ func TestSessionGivesUpWhereItIsRefused(t *testing.T) {
 	}
 }
 
+// visits is a server that does with each connection what is next: "ack" acknowledges nothing, a number closes with it.
+// It keeps the tokens that it was shown, and closes the last connection with 1008.
+func visits(t *testing.T, each ...[]any) (config client.Config, shown *[]string) {
+	t.Helper()
+	shown = new([]string)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := len(*shown)
+		*shown = append(*shown, r.Header.Get("Authorization"))
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.CloseNow()
+		for _, do := range append(slices.Clone(each), []any{1008})[n] {
+			if code, ok := do.(int); ok {
+				_ = conn.Close(websocket.StatusCode(code), "") // the client sees it or the test fails
+			} else if err := conn.Write(r.Context(), websocket.MessageText, []byte(`{"type":"audio_ack","sequence":0}`)); err != nil {
+				t.Error(err)
+			}
+		}
+	}))
+	t.Cleanup(server.Close)
+	return client.Config{URL: server.URL}, shown
+}
+
+// closedWith runs the session until it gives up, with this code.
+func closedWith(t *testing.T, c client.Config, code int) {
+	t.Helper()
+	err := client.NewSession(c, func(client.Message) {}).Run(t.Context())
+	if closed, ok := errors.AsType[*client.CloseError](err); !ok || closed.Code != code {
+		t.Errorf("Run gave %v, want a close with %d", err, code)
+	}
+}
+
+// A token is asked for at each connection, so one that is over is followed by a new one. One that can't be had now can be later.
+func TestSessionOutlivesItsToken(t *testing.T) {
+	config, shown := visits(t, []any{"ack", 4001}, []any{"ack", 1001})
+	asked := 0
+	config.Token = func(context.Context) (string, error) {
+		if asked++; asked == 2 {
+			return "", errors.New("no network")
+		}
+		return fmt.Sprint("token", asked), nil
+	}
+	closedWith(t, config, 1008)
+	if want := []string{"Bearer token1", "Bearer token3", "Bearer token4"}; !slices.Equal(*shown, want) {
+		t.Errorf("the server was shown %q, want %q", *shown, want)
+	}
+}
+
+// Refusals of a token that lie before a connection that was let in aren't counted with those after it.
+func TestRefusalsAreForgottenOnceLetIn(t *testing.T) {
+	over := []any{4001}
+	config, shown := visits(t, over, over, over, over, []any{"ack", 1001}, over)
+	closedWith(t, config, 1008)
+	if len(*shown) != 7 {
+		t.Errorf("%d connections, want 7", len(*shown))
+	}
+	config, shown = visits(t, over, over, []any{}, over, over, over) // cut without a word: not let in
+	closedWith(t, config, 4001)
+	if len(*shown) != 6 {
+		t.Errorf("%d connections, want 6", len(*shown))
+	}
+}
+
+// A connection that was of use is followed by the next at once, one that was only let in isn't.
+func TestPaceOfConnections(t *testing.T) {
+	for name, test := range map[string]struct {
+		visit  []any
+		atOnce bool // the eighth comes after 0.1 to 0.3 s, and not after 1.1 to 3.4
+	}{
+		"of use": {[]any{"ack", "ack", 1011}, true},
+		"let in": {[]any{"ack", 1011}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config, _ := visits(t, slices.Repeat([][]any{test.visit}, 7)...)
+			var last, pause time.Duration
+			begin := time.Now()
+			config.Token = func(context.Context) (string, error) {
+				pause, last = time.Since(begin)-last, time.Since(begin)
+				return "", nil
+			}
+			closedWith(t, config, 1008)
+			if atOnce := pause < time.Second; atOnce != test.atOnce {
+				t.Errorf("connected again after %v", pause)
+			}
+		})
+	}
+}
+
 // Who is asked to hold holds, and goes on when told.
 func TestSessionHolds(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
