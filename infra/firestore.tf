@@ -23,7 +23,7 @@ resource "google_firestore_backup_schedule" "daily" {
 # Firestore indexes every field unless told otherwise, at the cost of each write. Here no field has an index but those
 # that shared/store asks by, which follow, and those of a service's own file.
 resource "google_firestore_field" "unindexed" {
-  for_each = toset(["conversations", "deliveries", "devices", "pages", "photos", "usage", "users", "webhooks"])
+  for_each = toset(["conversations", "deleted", "deliveries", "devices", "pages", "photos", "usage", "users", "webhooks"])
 
   database   = google_firestore_database.default.name
   collection = each.key
