@@ -96,7 +96,7 @@ func (d *door) open(w http.ResponseWriter, r *http.Request, identify identify) {
 	// This span ends when the client is let in, not an hour later; what comes after it in the session is below it.
 	ctx, span := otel.Tracer("earshot.dev/functions/listen").Start(r.Context(), "admit", trace.WithSpanKind(trace.SpanKindServer),
 		trace.WithAttributes(attribute.String("session_id", id)))
-	ctx = logging.WithTrace(logging.With(ctx, slog.String("session_id", id)))
+	ctx = logging.WithTrace(logging.With(ctx, append(appFields(r), slog.String("session_id", id))...))
 	uid, signedIn, err := identify(ctx, socket)
 	v := visitor{uid: uid}
 	if err == nil {
@@ -209,6 +209,20 @@ func device(r *http.Request, q wire.Query) (name string, shared bool) {
 		return id, false
 	}
 	return q.Source, true
+}
+
+// appText is what is logged of what an app says of itself: short, and printable.
+var appText = regexp.MustCompile(`^[ -~]{1,64}$`)
+
+// appFields is what the client says that it is, for the log.
+func appFields(r *http.Request) []slog.Attr {
+	var fields []slog.Attr
+	for _, name := range []string{"platform", "version"} {
+		if text := r.Header.Get("X-App-" + name); appText.MatchString(text) {
+			fields = append(fields, slog.String("app_"+name, text))
+		}
+	}
+	return fields
 }
 
 // language is what the client names, else the profile, else English.
