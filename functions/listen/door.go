@@ -96,7 +96,7 @@ func (d *door) open(w http.ResponseWriter, r *http.Request, identify identify) {
 	// This span ends when the client is let in, not an hour later; what comes after it in the session is below it.
 	ctx, span := otel.Tracer("earshot.dev/functions/listen").Start(r.Context(), "admit", trace.WithSpanKind(trace.SpanKindServer),
 		trace.WithAttributes(attribute.String("session_id", id)))
-	ctx = logging.WithTrace(logging.With(ctx, slog.String("session_id", id)))
+	ctx = logging.WithTrace(logging.With(ctx, append(appFields(r), slog.String("session_id", id))...))
 	uid, signedIn, err := identify(ctx, socket)
 	v := visitor{uid: uid}
 	if err == nil {
@@ -127,12 +127,9 @@ func (d *door) visit(ctx context.Context, id string, v visitor, socket *wire.Soc
 // admit checks whether what the client asks for can be had.
 func (d *door) admit(ctx context.Context, v visitor, r *http.Request) (session.Params, []session.Decoder, error) {
 	q := wire.ParseQuery(r.URL.Query(), d.limits.MinSilence)
-	decoders := make([]session.Decoder, q.Channels)
-	for i := range decoders {
-		var err error
-		if decoders[i], err = audio.NewDecoder(audio.Codec(q.Codec), q.SampleRate); err != nil {
-			return session.Params{}, nil, fault.Newf(fault.Unsupported, "open decoder", "%v", err)
-		}
+	decoders, err := openDecoders(q)
+	if err != nil {
+		return session.Params{}, nil, err
 	}
 	device, shared := device(r, q)
 	params := session.Params{
@@ -149,6 +146,22 @@ func (d *door) admit(ctx context.Context, v visitor, r *http.Request) (session.P
 	params.Allowance = d.allowance(ctx, v.uid, v.profile)
 	params.Append, params.Relay = d.overheard(ctx, v.uid)
 	return params, decoders, nil
+}
+
+// openDecoders makes one for each channel. Numbered frames are apart: after a cut or a gap the one before isn't there.
+func openDecoders(q wire.Query) ([]session.Decoder, error) {
+	decoders := make([]session.Decoder, q.Channels)
+	for i := range decoders {
+		d, err := audio.NewDecoder(audio.Codec(q.Codec), q.SampleRate)
+		if err != nil {
+			return nil, fault.Newf(fault.Unsupported, "open decoder", "%v", err)
+		}
+		if q.Acknowledge {
+			d.Separate()
+		}
+		decoders[i] = d
+	}
+	return decoders, nil
 }
 
 // allowance is what is left of the speech that the user's plan has recognised this month; nil: there is no limit, or
@@ -196,6 +209,20 @@ func device(r *http.Request, q wire.Query) (name string, shared bool) {
 		return id, false
 	}
 	return q.Source, true
+}
+
+// appText is what is logged of what an app says of itself: short, and printable.
+var appText = regexp.MustCompile(`^[ -~]{1,64}$`)
+
+// appFields is what the client says that it is, for the log.
+func appFields(r *http.Request) []slog.Attr {
+	var fields []slog.Attr
+	for _, name := range []string{"platform", "version"} {
+		if text := r.Header.Get("X-App-" + name); appText.MatchString(text) {
+			fields = append(fields, slog.String("app_"+name, text))
+		}
+	}
+	return fields
 }
 
 // language is what the client names, else the profile, else English.

@@ -76,6 +76,14 @@ func NewDecoder(codec Codec, sampleRate int) (*Decoder, error) {
 		ErrUnsupported, codec, sampleRate, PCM8, PCM16, Opus, OpusFS320, AAC, LC3FS1030)
 }
 
+// Separate has each packet hold whole samples: half a one at the end is dropped. It is for packets of which some may be
+// left out, or decoded by another decoder, and is called before the first one.
+func (d *Decoder) Separate() {
+	if p, ok := d.source.(*pcm16); ok {
+		p.separate = true
+	}
+}
+
 // newDecoder is of a source that gives 16 kHz by itself.
 func newDecoder(s source, err error) (*Decoder, error) {
 	if err != nil {

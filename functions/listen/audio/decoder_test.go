@@ -82,6 +82,16 @@ func TestDecodePCM(t *testing.T) {
 	}
 }
 
+// Where packets may be left out, an odd one doesn't shift those after it by a byte.
+func TestSeparatePacketsHoldWholeSamples(t *testing.T) {
+	d := newDecoder(t, audio.PCM16, audio.SampleRate)
+	d.Separate()
+	got := decodeAll(t, d, [][]byte{{1, 2, 3}, {5, 6}, {7}, {}, {9, 10, 11, 12, 13}, {15, 16}})
+	if want := []int16{0x0201, 0x0605, 0x0a09, 0x0c0b, 0x100f}; !slices.Equal(got, want) {
+		t.Errorf("got %x, want %x", got, want)
+	}
+}
+
 func TestDecodeAppends(t *testing.T) {
 	for _, codec := range []audio.Codec{audio.PCM8, audio.PCM16, audio.Opus} {
 		for _, rate := range []int{8000, 16000} {

@@ -15,10 +15,12 @@ func (pcm8) decode(dst []int16, packet []byte) ([]int16, error) {
 
 // pcm16 is little endian 16 bit PCM. A socket neither loses nor reorders bytes, and clients that pass on what a
 // microphone pipe gave them cut it anywhere. So a byte left over at the end of a packet is the first half of the
-// sample that the next packet begins with; dropped, it would turn all that follows into noise.
+// sample that the next packet begins with; dropped, it would turn all that follows into noise. So would it if it were
+// held and the next packet weren't the one that followed: see Decoder.Separate.
 type pcm16 struct {
-	half    byte
-	holding bool // half is the low byte of the next sample
+	separate bool
+	half     byte
+	holding  bool // half is the low byte of the next sample
 }
 
 func (p *pcm16) decode(dst []int16, packet []byte) ([]int16, error) {
@@ -32,7 +34,7 @@ func (p *pcm16) decode(dst []int16, packet []byte) ([]int16, error) {
 		dst = append(dst, sample16(packet[0], packet[1]))
 		packet = packet[2:]
 	}
-	if len(packet) == 1 {
+	if len(packet) == 1 && !p.separate {
 		p.half, p.holding = packet[0], true
 	}
 	return dst, nil
