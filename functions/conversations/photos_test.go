@@ -18,7 +18,8 @@ func (i *instance) photograph(c *conversation.Conversation, photos, size, counte
 			ID: fmt.Sprint("p", photos-n), Data: bytes.Repeat([]byte{byte(n)}, size), // ids are in another order
 			CreatedAt: c.CreatedAt.Add(time.Duration(n) * time.Second),
 		}
-		if err := i.db.PutPhoto(i.t.Context(), "anna", c.ID, p); err != nil {
+		c.MarkFlush(c.Session.ID)
+		if err := i.db.CommitPhoto(i.t.Context(), "anna", c, p); err != nil {
 			i.t.Fatal(err)
 		}
 	}
