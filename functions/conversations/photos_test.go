@@ -72,7 +72,7 @@ func TestPhotos(t *testing.T) {
 	}
 }
 
-// What is deleted is gone with its photos, the one too that was stored and not yet counted.
+// What is deleted is gone with its photos, the one too that is not counted, as one could once be.
 func TestPhotosAreDeleted(t *testing.T) {
 	w := newWorld(t)
 	i := w.instance(t)
