@@ -64,7 +64,11 @@ func TestImageOfWhatIsOver(t *testing.T) {
 				c.End(time.Now(), conversation.EndRequested, event.ConversationEnded)
 			})
 		}, []string{"one.", "two."}},
-		"deleted": {func(m *memory) { m.conversations["c1"] = nil }, []string{"two."}},
+		"deleted": {func(m *memory) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.conversations["c1"] = nil
+		}, []string{"two."}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -73,8 +77,9 @@ func TestImageOfWhatIsOver(t *testing.T) {
 				r.ear.say("one.")
 				pass(2 * time.Second)
 				tt.over(r.store)
-				r.ear.say("two.")
 				r.picture("tmp")
+				pass(100 * time.Millisecond)
+				r.ear.say("two.")
 				pass(2 * time.Second)
 				r.stops()
 				r.pictured(0, 1)
@@ -87,7 +92,7 @@ func TestImageOfWhatIsOver(t *testing.T) {
 	}
 }
 
-// An image of which it isn't known whether it was stored is stored once, and what was said with it too.
+// An image of which it isn't known whether it was stored is stored once, and what was said with it too, and the end after it.
 func TestImageAndLostAnswer(t *testing.T) {
 	lost := fault.Newf(fault.Unavailable, "commit", "the answer is lost")
 	for name, answer := range map[string]func(apply func() error) error{
@@ -101,19 +106,25 @@ func TestImageAndLostAnswer(t *testing.T) {
 				r.audio(time.Second)
 				tries := 0
 				r.store.setHook(func(_ conversation.Conversation, apply func() error) error {
-					if tries++; tries == 1 {
+					switch tries++; tries {
+					case 1: // what comes meanwhile is stored with the second
+						pass(100 * time.Millisecond)
+					case 2:
 						return fault.Wrap("commit", answer(apply))
 					}
 					return apply()
 				})
-				r.picture("tmp")
 				r.ear.say("one.")
+				pass(10 * time.Millisecond)
+				r.ear.say("two.")
+				r.picture("tmp")
+				r.frame(false, `{"type":"end"}`)
 				pass(2 * time.Second)
 				r.picture("another")
 				pass(2 * time.Second)
 				r.stops()
-				r.pictured(2)
-				r.stored("one.")
+				r.pictured(1, 1)
+				r.stored("one. two.", "")
 			})
 		})
 	}
@@ -183,6 +194,28 @@ func TestImageThatIsRefused(t *testing.T) {
 		r.stops()
 		r.stored("one.")
 		r.pictured(0)
+	})
+}
+
+// A conversation ends behind all images that came before its end.
+func TestImagesBeforeAnEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startWith(t, Params{ID: "s1", MaxImages: 3}, 1, nil)
+		pass(time.Second)
+		r.store.setHook(func(_ conversation.Conversation, apply func() error) error {
+			pass(100 * time.Millisecond)
+			return apply()
+		})
+		for i := range 3 {
+			r.picture(fmt.Sprint(i))
+		}
+		r.frame(false, `{"type":"end"}`)
+		pass(2 * time.Second)
+		if c := r.store.get("c1"); c.Status != conversation.Ended {
+			t.Errorf("the conversation is %s", c.Status)
+		}
+		r.stops()
+		r.pictured(3)
 	})
 }
 
