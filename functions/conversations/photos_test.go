@@ -18,7 +18,8 @@ func (i *instance) photograph(c *conversation.Conversation, photos, size, counte
 			ID: fmt.Sprint("p", photos-n), Data: bytes.Repeat([]byte{byte(n)}, size), // ids are in another order
 			CreatedAt: c.CreatedAt.Add(time.Duration(n) * time.Second),
 		}
-		if err := i.db.PutPhoto(i.t.Context(), "anna", c.ID, p); err != nil {
+		c.MarkFlush(c.Session.ID)
+		if err := i.db.CommitPhoto(i.t.Context(), "anna", c, p); err != nil {
 			i.t.Fatal(err)
 		}
 	}
@@ -71,7 +72,7 @@ func TestPhotos(t *testing.T) {
 	}
 }
 
-// What is deleted is gone with its photos, the one too that was stored and not yet counted.
+// What is deleted is gone with its photos, the one too that is not counted, as one could once be.
 func TestPhotosAreDeleted(t *testing.T) {
 	w := newWorld(t)
 	i := w.instance(t)

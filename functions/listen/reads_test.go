@@ -91,8 +91,8 @@ func (b *bridge) Contend(_ context.Context, uid, device string, at time.Time) (e
 	return err
 }
 
-func (b *bridge) PutPhoto(_ context.Context, uid, cid string, p conversation.Photo) (err error) {
-	b.outside(func(ctx context.Context) { err = b.store.PutPhoto(ctx, uid, cid, p) })
+func (b *bridge) CommitPhoto(_ context.Context, uid string, c *conversation.Conversation, p conversation.Photo, pages ...transcript.Page) (err error) {
+	b.outside(func(ctx context.Context) { err = b.store.CommitPhoto(ctx, uid, c, p, pages...) })
 	return err
 }
 

@@ -48,6 +48,19 @@ func (s *Store) Attach(ctx context.Context, uid string, a conversation.Attachmen
 // list, but for their beginning and a title.
 func (s *Store) Commit(ctx context.Context, uid string, c *conversation.Conversation, pages ...transcript.Page) error {
 	err := s.Store.Commit(ctx, uid, c, pages...)
+	s.committed(ctx, uid, c, pages, err)
+	return err
+}
+
+// CommitPhoto is [store.Store.CommitPhoto].
+func (s *Store) CommitPhoto(ctx context.Context, uid string, c *conversation.Conversation, p conversation.Photo, pages ...transcript.Page) error {
+	err := s.Store.CommitPhoto(ctx, uid, c, p, pages...)
+	s.committed(ctx, uid, c, pages, err)
+	return err
+}
+
+// committed has Readers show a version of a conversation, or where it may not be stored, ask the store again.
+func (s *Store) committed(ctx context.Context, uid string, c *conversation.Conversation, pages []transcript.Page, err error) {
 	relisted := c.Relisted
 	c.Relisted = c.Relisted && err != nil
 	var forgetting sync.WaitGroup // at once: each may wait for Redis
@@ -60,7 +73,6 @@ func (s *Store) Commit(ctx context.Context, uid string, c *conversation.Conversa
 		s.Read.tails.Invalidate(ctx, key) // with an error too: it may be the echo of a success
 	}
 	forgetting.Wait()
-	return err
 }
 
 // Delete is [store.Store.Delete].

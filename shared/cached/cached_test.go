@@ -180,12 +180,8 @@ var writes = []write{
 		r.conversation.Named = map[string]conversation.Person{"1": {ID: "ben"}}
 		return r.commit()
 	}},
-	{"PutPhoto", "a photo", func(r *rig) error {
-		return r.writer.PutPhoto(r.t.Context(), uid, cid, conversation.Photo{ID: "p", Data: []byte("jpeg")})
-	}},
-	{"Commit", "the number of photos", func(r *rig) error {
-		r.conversation.Photos = 1
-		return r.commit()
+	{"CommitPhoto", "a photo", func(r *rig) error {
+		return r.writer.CommitPhoto(r.t.Context(), uid, &r.conversation, conversation.Photo{ID: "p", Data: []byte("jpeg")})
 	}},
 	{"Acknowledge", "silence", func(r *rig) error {
 		_, err := r.writer.Acknowledge(r.t.Context(), uid, conversation.Silence{

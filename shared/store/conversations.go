@@ -68,11 +68,30 @@ func (s *Store) pages(uid, cid string) firestore.Query {
 // Something in c itself must differ from what is stored, as a flush number or a claim does: a write that changes
 // nothing keeps the update time, and would let another commit of the same version pass.
 func (s *Store) Commit(ctx context.Context, uid string, c *conversation.Conversation, pages ...transcript.Page) error {
+	return s.commit(ctx, uid, c, pages)
+}
+
+// CommitPhoto is Commit with an image, which it counts. Conflict also: the conversation has the image already; then it
+// still is the version that c was read from.
+func (s *Store) CommitPhoto(ctx context.Context, uid string, c *conversation.Conversation, p conversation.Photo, pages ...transcript.Page) error {
+	counted := *c
+	counted.Photos++
+	if err := s.commit(ctx, uid, &counted, pages, p); err != nil {
+		return err
+	}
+	*c = counted
+	return nil
+}
+
+func (s *Store) commit(ctx context.Context, uid string, c *conversation.Conversation, pages []transcript.Page, images ...conversation.Photo) error {
 	ref := s.conversation(uid, c.ID)
 	batch := s.client.Batch() //nolint:staticcheck // deprecated, and what follows it gives no update times
 	batch.Update(ref, toDoc(c).updates(), firestore.LastUpdateTime(c.UpdateTime))
 	for _, p := range pages {
 		batch.Set(page(ref, p.Number), toPageDoc(p))
+	}
+	for _, p := range images {
+		batch.Create(photos(ref).Doc(p.ID), p)
 	}
 	results, err := batch.Commit(ctx)
 	if err != nil {
@@ -130,7 +149,7 @@ func (s *Store) Delete(ctx context.Context, uid string, c *conversation.Conversa
 	for number := range c.Pages {
 		batch.Delete(page(ref, number))
 	}
-	photos, err := photos(ref).DocumentRefs(ctx).GetAll() // c may not count the last: it is stored before it is counted
+	photos, err := photos(ref).DocumentRefs(ctx).GetAll() // c may not count the last: it was once stored before it was counted
 	if err != nil {
 		return wrap("find photos", err)
 	}

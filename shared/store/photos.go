@@ -13,12 +13,6 @@ func photos(conversation *firestore.DocumentRef) *firestore.CollectionRef {
 	return conversation.Collection("photos")
 }
 
-// PutPhoto stores an image beside a conversation. Storing it again changes nothing.
-func (s *Store) PutPhoto(ctx context.Context, uid, cid string, p conversation.Photo) error {
-	_, err := photos(s.conversation(uid, cid)).Doc(p.ID).Set(ctx, p)
-	return wrap("store photo", err)
-}
-
 // Photos reads the first images of a conversation, as many as limit says at most: a read for each.
 func (s *Store) Photos(ctx context.Context, uid, cid string, limit int) ([]conversation.Photo, error) {
 	q := s.conversation(uid, cid).Collection("photos").OrderBy("created_at", firestore.Asc).Limit(limit)

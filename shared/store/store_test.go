@@ -170,26 +170,6 @@ func TestCommitIsFenced(t *testing.T) {
 	}
 }
 
-// An image is stored before it is counted, and an instance may die in between.
-func TestDeleteTakesUncountedPhotos(t *testing.T) {
-	s, _ := open(t)
-	c := attach(t, s, attachment("s1", time.Now()))
-	for _, id := range []string{"p1", "p2"} {
-		if err := s.PutPhoto(t.Context(), "u", c.ID, conversation.Photo{ID: id, Data: []byte{1}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got, err := s.Photos(t.Context(), "u", c.ID, 10); err != nil || len(got) != 2 || c.Photos != 0 {
-		t.Errorf("got %d, %v, with %d counted; want 2, with none counted", len(got), err, c.Photos)
-	}
-	if err := s.Delete(t.Context(), "u", &c); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := s.Photos(t.Context(), "u", c.ID, 10); err != nil || len(got) != 0 {
-		t.Errorf("%d photos outlived their conversation (%v)", len(got), err)
-	}
-}
-
 func TestAttach(t *testing.T) {
 	s, _ := open(t)
 	now := time.Now()

@@ -125,7 +125,7 @@ func (e *editor) rename(ctx context.Context, cid, title string) {
 	t.doubt = t.doubt || status != http.StatusOK // it may have been done, or be done after what comes next
 }
 
-// remove has a conversation deleted, beside which an image is put that was not counted: an instance might have died.
+// remove has a conversation deleted, beside which an image is put that was not counted: once one could be, where an instance had died.
 func (e *editor) remove(ctx context.Context, c conversation.Wire) {
 	u := e.unwanted[c.ID]
 	if u == nil {

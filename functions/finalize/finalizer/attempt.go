@@ -181,9 +181,9 @@ func (a *attempt) finish(ctx context.Context) (outcome, error) {
 	}
 }
 
-// empty reports whether there is nothing to keep: no words, and no photos, of which the client was told that they are
-// stored before they were counted. Pages without the words that the conversation counts are a fault of ours, and no
-// reason to delete anything, unless they were deleted with it since it was claimed: fault.NotFound.
+// empty reports whether there is nothing to keep: no words, and no photos. Pages without the words that the conversation
+// counts are a fault of ours, and no reason to delete anything, unless they were deleted with it since it was claimed:
+// fault.NotFound.
 func (a *attempt) empty(ctx context.Context) (bool, error) {
 	switch {
 	case a.words > 0:
@@ -194,8 +194,7 @@ func (a *attempt) empty(ctx context.Context) (bool, error) {
 		}
 		return false, fault.Newf(fault.Internal, "read pages", "%d words are counted and none is stored", a.c.Words)
 	}
-	photos, err := a.Store.Photos(ctx, a.uid, a.cid, 1)
-	return len(photos) == 0, err
+	return a.c.Photos == 0, nil
 }
 
 // delete removes a conversation in which nothing was said.

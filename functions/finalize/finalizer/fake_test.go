@@ -32,7 +32,6 @@ type memory struct {
 	stored   *conversation.Conversation // nil: deleted
 	segments []transcript.Segment
 	writes   int
-	photos   int          // stored
 	unread   func() error // what reading pages fails with
 	lost     func() error // what reading the conversation fails with
 	// onWrite stands in for a write; it may call apply, which makes it. Writes count from 1.
@@ -68,10 +67,6 @@ func (m *memory) Segments(context.Context, string, string) ([]transcript.Segment
 		}
 	}
 	return m.segments, nil
-}
-
-func (m *memory) Photos(_ context.Context, _, _ string, limit int) ([]conversation.Photo, error) {
-	return make([]conversation.Photo, min(m.photos, limit)), nil
 }
 
 func (m *memory) Commit(ctx context.Context, _ string, c *conversation.Conversation, _ ...transcript.Page) error {

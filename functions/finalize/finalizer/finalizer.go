@@ -30,7 +30,6 @@ import (
 type Store interface {
 	Conversation(ctx context.Context, uid, cid string) (conversation.Conversation, error)
 	Segments(ctx context.Context, uid, cid string) ([]transcript.Segment, error)
-	Photos(ctx context.Context, uid, cid string, limit int) ([]conversation.Photo, error)
 	Commit(ctx context.Context, uid string, c *conversation.Conversation, pages ...transcript.Page) error
 	Delete(ctx context.Context, uid string, c *conversation.Conversation) error
 }

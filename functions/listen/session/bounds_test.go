@@ -16,6 +16,7 @@ import (
 	"earshot.dev/functions/listen/wire"
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/fault"
+	"earshot.dev/shared/transcript"
 )
 
 // However many frames come while nothing is known of them, the ledger stays small, and never tells more than is known.
@@ -111,7 +112,7 @@ type darkroom struct {
 	err    error
 }
 
-func (d *darkroom) PutPhoto(ctx context.Context, uid, cid string, p conversation.Photo) error {
+func (d *darkroom) CommitPhoto(ctx context.Context, uid string, c *conversation.Conversation, p conversation.Photo, pages ...transcript.Page) error {
 	select {
 	case <-d.opened:
 	case <-ctx.Done():
@@ -120,7 +121,7 @@ func (d *darkroom) PutPhoto(ctx context.Context, uid, cid string, p conversation
 	if d.err != nil {
 		return d.err
 	}
-	return d.memory.PutPhoto(ctx, uid, cid, p)
+	return d.memory.CommitPhoto(ctx, uid, c, p, pages...)
 }
 
 // Images that can't be stored now are kept up to a limit, and those that can't be stored at all cost no word.

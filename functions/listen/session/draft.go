@@ -65,7 +65,6 @@ type draft struct {
 type notes struct {
 	people map[string]conversation.Person // speakers, by number
 	named  map[string]conversation.Person // speakers of segments that don't change any more
-	photos int                            // stored since the last commit
 	reason conversation.EndReason         // that ends nothing
 	made   int                            // how many there were
 	stored int                            // how many of them are stored
@@ -235,7 +234,7 @@ func (d *draft) commit() (c conversation.Conversation, pages []transcript.Page, 
 	c = d.stored
 	flush = c.MarkFlush(d.sessionID)
 	if n := &d.notes; n.news() {
-		c.People, c.Named, c.Photos = maps.Clone(n.people), maps.Clone(n.named), c.Photos+n.photos
+		c.People, c.Named = maps.Clone(n.people), maps.Clone(n.named)
 		c.EndReason = cmp.Or(n.reason, c.EndReason)
 	}
 	c.Acked = c.Acked.Latest(d.acked.next)
@@ -270,7 +269,7 @@ func (d *draft) committed(stored conversation.Conversation) {
 	if d.stored = stored; stored.Segments == 0 && began.Before(stored.StartedAt) {
 		d.stored.StartedAt, d.stored.Relisted = began, true // its first words have come meanwhile
 	}
-	d.notes.stored, d.notes.photos = d.notes.sent, 0
+	d.notes.stored = d.notes.sent
 	d.acked.stored = stored.Acked
 	d.unsaved = append([]utterance(nil), d.unsaved[d.sending:]...)
 	d.metered = subtract(d.metered, d.sent)

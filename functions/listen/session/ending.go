@@ -63,8 +63,11 @@ func (s *scribe) end(reason conversation.EndReason, b boundary) {
 
 // ended goes on behind the first of the endings.
 func (s *scribe) ended() {
-	s.cross(s.endings[0].boundary)
-	s.endings = s.endings[1:]
+	first := s.endings[0]
+	s.cross(first.boundary)
+	if s.endings = s.endings[1:]; len(s.endings) > 0 {
+		s.endings[0].photos += first.photos // none, but of a silence that is to be looked at again
+	}
 	held := s.held
 	s.held = nil
 	for _, u := range held {

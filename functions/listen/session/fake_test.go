@@ -95,13 +95,6 @@ func (m *memory) Acknowledge(_ context.Context, _ string, s conversation.Silence
 	return m.tick(), nil
 }
 
-func (m *memory) PutPhoto(_ context.Context, _, cid string, p conversation.Photo) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.photos[cid+"/"+p.ID] = p
-	return nil
-}
-
 func (m *memory) Newest(context.Context, string) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -152,12 +145,26 @@ func (r *record) last() transcript.Page {
 }
 
 func (m *memory) Commit(_ context.Context, _ string, c *conversation.Conversation, pages ...transcript.Page) error {
+	return m.commit(c, pages)
+}
+
+func (m *memory) CommitPhoto(_ context.Context, _ string, c *conversation.Conversation, p conversation.Photo, pages ...transcript.Page) error {
+	counted := *c
+	counted.Photos++
+	err := m.commit(&counted, pages, p)
+	if err == nil {
+		*c = counted
+	}
+	return err
+}
+
+func (m *memory) commit(c *conversation.Conversation, pages []transcript.Page, photos ...conversation.Photo) error {
 	m.mu.Lock()
 	m.commits++
 	hook := m.onCommit
 	m.mu.Unlock()
 	next := *c
-	apply := func() error { return m.apply(&next, pages) }
+	apply := func() error { return m.apply(&next, pages, photos) }
 	if hook == nil {
 		hook = func(_ conversation.Conversation, apply func() error) error { return apply() }
 	}
@@ -168,12 +175,19 @@ func (m *memory) Commit(_ context.Context, _ string, c *conversation.Conversatio
 	return err
 }
 
-func (m *memory) apply(c *conversation.Conversation, pages []transcript.Page) error {
+func (m *memory) apply(c *conversation.Conversation, pages []transcript.Page, photos []conversation.Photo) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.conversations[c.ID]
 	if r == nil || !r.UpdateTime.Equal(c.UpdateTime) {
 		return fault.Newf(fault.Conflict, "commit", "somebody wrote in between")
+	}
+	for _, p := range photos {
+		key := c.ID + "/" + p.ID
+		if _, there := m.photos[key]; there {
+			return fault.Newf(fault.Conflict, "commit", "there is a photo %s", key)
+		}
+		m.photos[key] = p
 	}
 	r.Conversation = *c
 	r.UpdateTime = m.tick()

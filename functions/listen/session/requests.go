@@ -103,16 +103,12 @@ func (s *scribe) image(c wire.ImageChunk) {
 // maxPhotos is how much is kept, in bytes, of images that are complete and not stored: four of the largest.
 const maxPhotos = 4 * wire.MaxImage
 
-// savePhoto stores the first of the images that are not. One that can't be stored is let go of.
-func (s *scribe) savePhoto(ctx context.Context) {
-	s.saving = true
-	p, cid := s.photos[0], s.draft.stored.ID
-	go func() {
-		_, err := persist(ctx, func(ctx context.Context) (outcome, error) {
-			return outcome{}, s.store.PutPhoto(ctx, s.params.UID, cid, p.Photo)
-		})
-		s.saved <- outcome{photo: &p, err: err}
-	}()
+// photo is the image that goes with the next commit: the first, unless the end of the conversation came before it.
+func (s *scribe) photo() *photo {
+	if len(s.photos) == 0 || len(s.endings) > 0 && s.endings[0].photos == 0 {
+		return nil
+	}
+	return &s.photos[0]
 }
 
 // loseImages lets go of all images that are not stored.
@@ -123,7 +119,7 @@ func (s *scribe) loseImages(ctx context.Context) {
 	s.photos = nil
 }
 
-// shed lets go of the first of the images, which may have been the last that an ending waited for.
+// shed lets go of the first of the images, which is stored or can't be, and may have been the last that an ending waited for.
 func (s *scribe) shed() {
 	s.photos = s.photos[1:]
 	if len(s.endings) > 0 && s.endings[0].photos > 0 {

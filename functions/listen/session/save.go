@@ -41,7 +41,8 @@ type outcome struct {
 	gone     bool                 // the conversation was deleted
 	replaced bool                 // a newer session of the device has the audio again
 	silence  conversation.Silence // that is stored
-	photo    *photo               // that is stored
+	photo    *photo               // that is stored, or was before
+	refused  bool                 // or that can't be
 	err      error                // the time was over before it could be known
 }
 
@@ -99,7 +100,7 @@ func (s *scribe) acknowledge(ctx context.Context, now time.Time) {
 	}()
 }
 
-// save stores what is unsaved, and ends the conversation where that is due.
+// save stores what is unsaved, of images the first, and ends the conversation where that is due.
 func (s *scribe) save(ctx context.Context, now time.Time) {
 	s.ackAfter = min(2*s.ackAfter, meterEvery)
 	if len(s.draft.unsaved) > 0 {
@@ -111,7 +112,8 @@ func (s *scribe) save(ctx context.Context, now time.Time) {
 		s.reattach = true
 		return
 	}
-	ends := len(s.endings) > 0 && s.endable(now)
+	p := s.photo()
+	ends := len(s.endings) > 0 && s.endings[0].photos <= 1 && s.endable(now)
 	if ends {
 		c.End(now, s.endings[0].reason, event.ConversationEnded)
 	}
@@ -130,7 +132,12 @@ func (s *scribe) save(ctx context.Context, now time.Time) {
 	reported, news := s.reported.of(c.ID), s.appended.take(pages)
 	ctx, span := beginSave(ctx, &c)
 	go func() {
-		o, err := s.commit(ctx, c, pages, flush)
+		o, err := s.commit(ctx, c, pages, p, flush)
+		if p != nil && fault.Is(err, fault.Internal) { // words are not to suffer for it
+			logging.Error(ctx, "images_not_stored", err, slog.Int("images", 1))
+			o, err = s.commit(ctx, c, pages, nil, flush)
+			o.photo, o.refused = p, true
+		}
 		o.err, o.at = err, time.Now()
 		o.ended, o.acked = ends && o.took, c.Acked.Sequence
 		if err == nil && o.took {
@@ -144,12 +151,13 @@ func (s *scribe) save(ctx context.Context, now time.Time) {
 
 // commit writes a version of the conversation until it is known whether it took effect. A commit whose answer
 // is lost is sent again as it was. One that is refused may be the echo of an earlier try, its own or the
-// client library's, so it is read back: the number of the session's last flush tells.
-func (s *scribe) commit(ctx context.Context, c conversation.Conversation, pages []transcript.Page, flush int64) (outcome, error) {
+// client library's, so it is read back: the number of the session's last flush tells. If nobody has written at all, it was
+// refused because its image is there already.
+func (s *scribe) commit(ctx context.Context, c conversation.Conversation, pages []transcript.Page, p *photo, flush int64) (outcome, error) {
 	return persist(ctx, func(ctx context.Context) (outcome, error) {
-		err := s.store.Commit(ctx, s.params.UID, &c, pages...)
+		err := s.write(ctx, &c, pages, p)
 		if err == nil {
-			return outcome{stored: c, took: true}, nil
+			return outcome{stored: c, took: true, photo: p}, nil
 		}
 		if !fault.Is(err, fault.Conflict) {
 			return outcome{}, err
@@ -158,8 +166,19 @@ func (s *scribe) commit(ctx context.Context, c conversation.Conversation, pages 
 		if fault.Is(err, fault.NotFound) {
 			return outcome{gone: true}, nil
 		}
-		return outcome{stored: stored, last: last, took: stored.Flushed(s.params.ID) >= flush, reread: true}, err
+		o := outcome{stored: stored, last: last, took: stored.Flushed(s.params.ID) >= flush, reread: true}
+		if o.took || stored.UpdateTime.Equal(c.UpdateTime) {
+			o.photo = p
+		}
+		return o, err
 	})
+}
+
+func (s *scribe) write(ctx context.Context, c *conversation.Conversation, pages []transcript.Page, p *photo) error {
+	if p == nil {
+		return s.store.Commit(ctx, s.params.UID, c, pages...)
+	}
+	return s.store.CommitPhoto(ctx, s.params.UID, c, p.Photo, pages...)
 }
 
 // persist tries until an operation succeeds, is found to be a fault of ours, or the context ends. Each try has
@@ -186,11 +205,13 @@ func persist(ctx context.Context, try func(ctx context.Context) (outcome, error)
 // settle takes in what became of a save.
 func (s *scribe) settle(ctx context.Context, o outcome) {
 	s.saving = false
+	if o.photo != nil {
+		s.shed()
+		if !o.refused {
+			s.tell(wire.PhotoProcessing(o.photo.temp, o.photo.ID))
+		}
+	}
 	switch {
-	case o.err != nil && o.photo != nil:
-		s.shed() // words are not to suffer for it
-		logging.Error(ctx, "images_not_stored", o.err, slog.Int("images", 1))
-		return
 	case o.err != nil:
 		s.failed = true
 		s.stop(StoreFailed)
@@ -202,12 +223,6 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		s.draft.acked.stored, s.deviceTime = o.silence.Acked, o.silence.DeviceTime
 		s.tell(wire.AudioAck(o.silence.Acked.Sequence))
 		s.relay.acknowledged(ctx, o.silence.Acked.Sequence)
-		return
-	case o.photo != nil:
-		s.shed()
-		s.draft.notes.photos++
-		s.draft.notes.made++
-		s.tell(wire.PhotoProcessing(o.photo.temp, o.photo.ID))
 		return
 	case o.attached:
 		s.begin(o.stored, o.last)

@@ -15,7 +15,8 @@ import (
 	"earshot.dev/shared/transcript"
 )
 
-// The paces of writing. Words are stored at once, and then at most once a second. What only counts time waits. That
+// The paces of writing. Words are stored at once, and then at most once a second, or with an image, for which the client
+// waits. What only counts time waits. That
 // numbered audio held no words waits a little at first, and longer the longer the silence is.
 const (
 	flushEvery = time.Second
@@ -221,26 +222,24 @@ func (s *scribe) proceed(ctx context.Context) {
 	if s.saving || s.failed {
 		return
 	}
-	for len(s.endings) > 0 && !s.draft.open() && len(s.draft.unsaved)+len(s.photos) == 0 && s.endable(now) {
+	for len(s.endings) > 0 && !s.draft.open() && len(s.draft.unsaved) == 0 && s.photo() == nil && s.endable(now) {
 		s.ended() // there is nothing to end
 	}
 	s.advance(now)
 	switch {
-	case s.reattach, !s.draft.open() && len(s.draft.unsaved)+len(s.photos) > 0:
+	case s.reattach, !s.draft.open() && (len(s.draft.unsaved) > 0 || s.photo() != nil):
 		s.reattach = false
 		s.attach(ctx, now)
 	case !s.draft.open():
 		if s.draft.acked.news() && (s.over || now.Sub(s.flushed) >= meterEvery) {
 			s.acknowledge(ctx, now)
 		}
-	case len(s.endings) > 0 && s.endings[0].photos > 0:
-		s.savePhoto(ctx)
+	case s.photo() != nil:
+		s.save(ctx, now)
 	case len(s.endings) > 0 && s.endable(now):
 		s.save(ctx, now)
 	case len(s.draft.unsaved) > 0 && (s.over || now.Sub(s.flushed) >= flushEvery):
 		s.save(ctx, now)
-	case len(s.photos) > 0:
-		s.savePhoto(ctx)
 	case s.draft.noted() && (s.over || now.Sub(s.flushed) >= flushEvery):
 		s.save(ctx, now)
 	case s.draft.acked.news() && (s.over || now.Sub(s.flushed) >= s.ackAfter):

@@ -33,10 +33,10 @@ type Socket interface {
 type Store interface {
 	Attach(ctx context.Context, uid string, a conversation.Attachment) (conversation.Conversation, transcript.Page, error)
 	Commit(ctx context.Context, uid string, c *conversation.Conversation, pages ...transcript.Page) error
+	CommitPhoto(ctx context.Context, uid string, c *conversation.Conversation, p conversation.Photo, pages ...transcript.Page) error
 	Tail(ctx context.Context, uid, cid string) (conversation.Conversation, transcript.Page, error)
 	Acknowledge(ctx context.Context, uid string, s conversation.Silence) (deviceTime time.Time, err error)
 	Contend(ctx context.Context, uid, device string, at time.Time) error
-	PutPhoto(ctx context.Context, uid, cid string, p conversation.Photo) error
 	Segments(ctx context.Context, uid, cid string) ([]transcript.Segment, error)
 	Finished(ctx context.Context, uid, cid string) (conversation.Conversation, error)
 	Newest(ctx context.Context, uid string) (cid string, err error)
