@@ -52,8 +52,8 @@ func (r *rig) must(err error) {
 	}
 }
 
-// What is finished is kept for an hour, what is not for a minute, and what is changed from outside for 25 s; each less up
-// to a tenth.
+// What is finished is kept for an hour, what is not for a minute, and what is changed from outside for 115 s; each
+// less up to a tenth.
 func TestKeptFor(t *testing.T) {
 	r := newRig(t)
 	rdb := goredis.NewClient(&goredis.Options{Addr: r.redis.Addr()})
@@ -64,7 +64,7 @@ func TestKeptFor(t *testing.T) {
 		if err != nil || len(keys) != 1 {
 			t.Fatalf("%s: got the keys %s (%v), want one", kind, strings.Join(keys, ", "), err)
 		}
-		const slow = time.Minute // may have passed since, on a busy machine; of 25 s none is left then
+		const slow = time.Minute // may have passed since, on a busy machine
 		got, err := rdb.PTTL(t.Context(), keys[0]).Result()
 		if err != nil || got > want || got < want*9/10-min(slow, want/2) {
 			t.Errorf("%s is kept for %s (%v), want %s", kind, got, err, want)
@@ -89,9 +89,9 @@ func TestKeptFor(t *testing.T) {
 	r.must(r.writer.PutProfile(t.Context(), uid, account.Profile{}))
 	_, err := r.reader.Read.Profile(t.Context(), uid)
 	r.must(err)
-	kept("profile", 25*time.Second)
-	if most := profileTTL + profileLocalTTL; most > 30*time.Second {
-		t.Errorf("a revoked token may hold for %v, want 30 s at most", most)
+	kept("profile", 115*time.Second)
+	if most := profileTTL + profileLocalTTL; most > 2*time.Minute {
+		t.Errorf("a revoked token may hold for %v, want 2 min at most", most)
 	}
 }
 
