@@ -65,6 +65,7 @@ type draft struct {
 type notes struct {
 	people map[string]conversation.Person // speakers, by number
 	named  map[string]conversation.Person // speakers of segments that don't change any more
+	fresh  map[string]conversation.Person // speakers of segments, as said since the last commit; it may be refused
 	reason conversation.EndReason         // that ends nothing
 	made   int                            // how many there were
 	stored int                            // how many of them are stored
@@ -112,6 +113,9 @@ func (d *draft) begin(stored conversation.Conversation, last transcript.Page) tr
 			change.Deleted = append(change.Deleted, id)
 		}
 	}
+	for id, p := range d.notes.fresh {
+		change.Changed = append(change.Changed, d.spokenBy(p, id).Changed...)
+	}
 	return change
 }
 
@@ -130,7 +134,10 @@ func (d *draft) shown() []string {
 func (d *draft) leave() {
 	d.stored = conversation.Conversation{}
 	d.transcript = nil
-	d.notes = notes{people: d.notes.people, made: len(d.notes.people)}
+	d.notes = notes{people: d.notes.people, fresh: d.notes.fresh, made: len(d.notes.people)}
+	maps.DeleteFunc(d.notes.fresh, func(id string, _ conversation.Person) bool {
+		return !slices.ContainsFunc(d.unsaved, func(u utterance) bool { return u.id == id })
+	})
 	d.introduced = nil
 	d.sending, d.sent = 0, nil
 }
@@ -162,6 +169,19 @@ func (d *draft) name(speaker int, p conversation.Person, segments []string) tran
 	if !d.open() {
 		return transcript.Change{}
 	}
+	if d.notes.fresh == nil {
+		d.notes.fresh = make(map[string]conversation.Person)
+	}
+	for _, id := range segments {
+		if len(d.notes.fresh) < maxNamed {
+			d.notes.fresh[id] = p
+		}
+	}
+	return d.spokenBy(p, segments...)
+}
+
+// spokenBy says who spoke some segments of the conversation that is open.
+func (d *draft) spokenBy(p conversation.Person, segments ...string) transcript.Change {
 	change, others := d.transcript.Name(segments, p.ID, p.ID == conversation.User)
 	for _, id := range others {
 		if len(d.notes.named) < maxNamed {
@@ -182,10 +202,10 @@ func (d *draft) spoken(u utterance) utterance {
 	return u
 }
 
-// drop forgets all that is not stored.
+// drop forgets what was heard and is not stored.
 func (d *draft) drop() {
-	d.leave()
 	d.unsaved, d.metered = nil, nil
+	d.sending, d.sent = 0, nil
 	d.acked.next = d.acked.stored
 }
 
@@ -269,7 +289,9 @@ func (d *draft) committed(stored conversation.Conversation) {
 	if d.stored = stored; stored.Segments == 0 && began.Before(stored.StartedAt) {
 		d.stored.StartedAt, d.stored.Relisted = began, true // its first words have come meanwhile
 	}
-	d.notes.stored = d.notes.sent
+	if d.notes.stored = d.notes.sent; !d.notes.news() {
+		d.notes.fresh = nil
+	}
 	d.acked.stored = stored.Acked
 	d.unsaved = append([]utterance(nil), d.unsaved[d.sending:]...)
 	d.metered = subtract(d.metered, d.sent)

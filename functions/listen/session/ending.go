@@ -49,6 +49,9 @@ func (s *scribe) place(u utterance) {
 
 // end has the conversation end, or one that follows.
 func (s *scribe) end(reason conversation.EndReason, b boundary) {
+	if s.replaced {
+		return // it is the newer session's
+	}
 	if len(s.endings) == maxEndings {
 		s.ignore()
 		s.cross(b)

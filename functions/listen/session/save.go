@@ -51,7 +51,7 @@ func (s *scribe) attachment(ctx context.Context, at time.Time) conversation.Atta
 	return conversation.Attachment{
 		Device: cmp.Or(s.device, s.params.Device), SessionID: s.params.ID, Source: s.params.Source, Language: s.params.Language,
 		ClientID: s.params.ClientConversationID, SilenceTimeout: s.params.SilenceTimeout, At: at,
-		Numbered: s.params.resends(), Shared: s.params.Shared && s.device == "", Generation: s.generation,
+		Numbered: s.params.resends() && !s.replaced, Shared: s.params.Shared && s.device == "", Generation: s.generation,
 		Acked: s.draft.acked.stored, Traceparent: tracing.Parent(ctx),
 	}
 }
@@ -235,18 +235,19 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		s.signalStored(ctx, o.at)
 		s.draft.committed(o.stored)
 	}
+	if o.reread && o.stored.Session.ID != s.params.ID && o.stored.Session.Numbered && s.params.resends() {
+		s.yield(ctx)
+	}
 	if (o.reread || o.gone) && !o.took && len(s.endings) > 0 && s.endings[0].reason == conversation.EndSilence {
 		s.ended() // somebody may have spoken, or it has ended: proceed looks again
 	}
 	switch {
-	case o.reread && o.stored.Session.ID != s.params.ID && o.stored.Session.Numbered && s.params.resends():
-		s.yield(ctx)
 	case o.gone, o.stored.Status != conversation.Live:
 		if !o.gone && o.stored.Words > 0 {
 			s.follow(o.stored)
 		}
 		s.draft.leave()
-		if o.ended {
+		if o.ended && !s.replaced {
 			s.ended()
 		}
 	case o.reread:
@@ -255,16 +256,16 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 }
 
 // yield gives way to a newer session of the device. If that one gets the audio again that is not safe yet, its
-// words are left to it: each is stored once.
+// words are left to it: each is stored once. Images and names aren't in the audio, and are still handed in.
 func (s *scribe) yield(ctx context.Context) {
+	isNew := !s.yielded
 	s.yielded = true
 	if s.params.resends() {
 		s.replaced = true
 		s.draft.drop()
 		s.held, s.endings = nil, nil
-		s.loseImages(ctx)
 	}
-	if s.params.Shared && s.alive() {
+	if isNew && s.params.Shared && s.alive() {
 		ctx, cancel := context.WithTimeout(ctx, contendLimit)
 		defer cancel()
 		if err := s.store.Contend(ctx, s.params.UID, s.device, time.Now()); err != nil {

@@ -73,7 +73,7 @@ type scribe struct {
 	failed     bool      // the store refuses for good
 	reattach   bool      // the conversation doesn't know this session any more
 	yielded    bool      // a newer session of the device has taken over
-	replaced   bool      // likewise, and it gets the audio again, and with it the words
+	replaced   bool      // likewise, and it gets the audio again, and with it the words and ends
 	slow       bool      // the client was asked to hold
 
 	began       time.Time
@@ -222,6 +222,9 @@ func (s *scribe) proceed(ctx context.Context) {
 	if s.saving || s.failed {
 		return
 	}
+	if s.replaced && s.photo() == nil && !s.draft.noted() {
+		s.draft.leave() // nothing is to be handed in
+	}
 	for len(s.endings) > 0 && !s.draft.open() && len(s.draft.unsaved) == 0 && s.photo() == nil && s.endable(now) {
 		s.ended() // there is nothing to end
 	}
@@ -329,7 +332,7 @@ func (s *scribe) wake() time.Time {
 	if s.saving || s.failed {
 		return at // the save's outcome wakes, or the end
 	}
-	if s.draft.open() && len(s.endings) == 0 {
+	if s.draft.open() && len(s.endings) == 0 && !s.replaced {
 		at = earlier(at, s.silentAt())
 	}
 	if len(s.endings) > 0 {

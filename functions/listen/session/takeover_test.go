@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/transcript"
 )
 
 // The tests of this file are about what isn't stored yet when a newer session of the device takes over.
@@ -30,24 +31,71 @@ func TestSuggestedAndTakenOver(t *testing.T) {
 	})
 }
 
-// An image that waits when its session is put out doesn't keep that alive.
-func TestImageAndTakenOver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		old := startWith(t, Params{ID: "s1", Numbered: true, MaxImages: 1}, 1, nil)
-		pass(time.Second)
-		old.store.setHook(func(_ conversation.Conversation, commit func() error) error {
-			pass(3 * time.Second)
-			return commit()
+// Images and names aren't in the audio that the newer session gets again. The older one hands them in, to the conversation
+// that goes on; where that was ended, images get one of their own.
+func TestNotInTheAudioAndTakenOver(t *testing.T) {
+	for name, tt := range map[string]struct {
+		meanwhile func(again *rig)
+		images    []int
+		words     []string
+	}{
+		"goes on": {func(*rig) {}, []int{1}, []string{"word. next."}},
+		"and is written to": {func(again *rig) {
+			for range 5 {
+				again.numbered(50)
+				again.ear.say("on.")
+			}
+		}, []int{1}, []string{"word. on. on. on. on. on. next."}},
+		"ends": {func(again *rig) {
+			again.frame(false, `{"type":"end"}`)
+			pass(time.Second)
+		}, []int{0, 1, 0}, []string{"word.", "", "next."}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				old := startWith(t, Params{ID: "s1", Numbered: true, MaxImages: 1}, 1, nil)
+				pass(time.Second)
+				old.numbered(50)
+				old.ear.say("word.")
+				pass(2 * time.Second)
+				id := old.first("c1").ID
+				old.store.setHook(func(c conversation.Conversation, commit func() error) error {
+					if c.Session.ID == "s1" {
+						pass(3 * time.Second)
+					}
+					return commit()
+				})
+				old.numbered(50)
+				old.ear.say("lost, were it not sent again.")
+				pass(100 * time.Millisecond)
+				old.picture("tmp")
+				old.frame(false, fmt.Sprintf(`{"type":"speaker_assigned","speaker_id":0,"person_id":"p","person_name":"Ada","segment_ids":[%q]}`, id))
+				pass(100 * time.Millisecond)
+				again := startWith(t, Params{ID: "s2", Numbered: true}, 1, old)
+				again.number = 50
+				pass(500 * time.Millisecond)
+				tt.meanwhile(again)
+				old.ended(Superseded)
+				again.numbered(50)
+				again.ear.say("next.")
+				pass(2 * time.Second)
+				again.session.Stop(ClientGone)
+				again.ended(ClientGone)
+				again.stored(tt.words...)
+				again.pictured(tt.images...)
+				if len(tt.images) == 1 && again.first("c1").PersonID != "p" {
+					t.Error("the name is lost")
+				}
+			})
 		})
-		old.numbered(50)
-		old.ear.say("word.")
-		pass(500 * time.Millisecond)
-		old.frame(false, `{"type":"image_chunk","id":"tmp","index":0,"total":1,"data":"Ynll"}`)
-		again := startWith(t, Params{ID: "s2", Numbered: true}, 1, old)
-		old.ended(Superseded)
-		again.session.Stop(ClientGone)
-		again.ended(ClientGone)
-	})
+	}
+}
+
+// first is the first segment of a stored conversation.
+func (r *rig) first(cid string) transcript.Segment {
+	r.store.mu.Lock()
+	defer r.store.mu.Unlock()
+	return r.store.conversations[cid].pages[0].Segments[0]
 }
 
 // Of two channels one falls silent by sending nothing at all. What is said on the other is acknowledged all the same.
