@@ -27,6 +27,9 @@ func TestEchoes(t *testing.T) {
 	s.Documents.Inject(firestoretest.Fault{Method: "Commit", Match: lost.first, Times: -1, After: true, Code: codes.Unavailable})
 	a, sp := openApp(t, s, "otto"), connect(t, s, "otto", nil)
 	sp.say(1, 6)
+	if err := sp.client.Say(t.Context(), `{"type":"image_chunk","id":"tmp","index":0,"total":1,"data":"Ynll"}`); err != nil {
+		t.Fatal(err)
+	}
 	sp.pause(2 * time.Second) // which is long enough to be stored
 	sp.say(7, 12)
 	sp.sees(1, 12)
@@ -47,8 +50,8 @@ func TestEchoes(t *testing.T) {
 	if _, status := ask[any](a, "PATCH", one+"/title?title=Mine"); status != http.StatusOK {
 		t.Errorf("rename: status %d", status)
 	}
-	if shown, _ := ask[conversation.Wire](a, "GET", one); shown.Structured.Title != "Mine" {
-		t.Errorf("the title: got %q, want Mine", shown.Structured.Title)
+	if shown, _ := ask[conversation.Wire](a, "GET", one); shown.Structured.Title != "Mine" || len(shown.Photos) != 1 {
+		t.Errorf("got the title %q and %d images, want Mine and one", shown.Structured.Title, len(shown.Photos))
 	}
 	if _, status := ask[any](a, "POST", one+"/reprocess"); status >= http.StatusMultipleChoices {
 		t.Errorf("reprocess: status %d", status)
@@ -68,7 +71,7 @@ func TestEchoes(t *testing.T) {
 	if got := s.Webhooks.All(); len(got) != 2 || got[0].ID == got[1].ID {
 		t.Errorf("%d webhooks were sent, want one for each revision", len(got))
 	}
-	lost.check(t, "live", "ended, to be told", "ended", "finalizing", "completed, to be told", "completed",
+	lost.check(t, "live", "with an image", "ended, to be told", "ended", "finalizing", "completed, to be told", "completed",
 		"deliveries created", "deliveries", "deleted")
 }
 
@@ -89,15 +92,19 @@ func (e *echoes) first(request proto.Message) bool {
 	defer e.mu.Unlock()
 	key := fmt.Sprint(commit.GetWrites())
 	if e.seen[key] {
-		e.again[doing(commit.GetWrites()[0])]++
+		e.again[doing(commit.GetWrites())]++
 		return false
 	}
 	e.seen[key] = true
 	return true
 }
 
-// doing is what a write does: the status of a conversation after it, or the collection that another document is of.
-func doing(w *firestorepb.Write) string {
+// doing is what a commit does: the status of a conversation after it, or the collection that another document is of.
+func doing(writes []*firestorepb.Write) string {
+	w := writes[0]
+	if strings.Contains(writes[len(writes)-1].GetUpdate().GetName(), "/photos/") {
+		return "with an image"
+	}
 	if w.GetDelete() != "" {
 		return "deleted"
 	}

@@ -203,12 +203,13 @@ func (d *door) overheard(ctx context.Context, uid string) (words bool, audio tim
 // deviceID is what may be the name of a document.
 var deviceID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
-// device keeps apart what one person speaks into. Where only the source tells, several may share it.
+// device keeps apart what one person speaks into. Where only the source tells, several may share it, but not those that
+// number their audio: what is acknowledged is so to the device.
 func device(r *http.Request, q wire.Query) (name string, shared bool) {
 	if id := r.Header.Get("X-Device-Id-Hash"); deviceID.MatchString(id) {
 		return id, false
 	}
-	return q.Source, true
+	return q.Source, !q.Acknowledge
 }
 
 // appText is what is logged of what an app says of itself: short, and printable.

@@ -44,6 +44,27 @@ func TestOddFrames(t *testing.T) {
 }
 
 // What an app says of itself is in the lines of its session, if it is short and printable.
+// Who has no id of its own may be one of several, unless it numbers its audio.
+func TestDevice(t *testing.T) {
+	for _, tt := range []struct {
+		id, query, want string
+		shared          bool
+	}{
+		{"abc", "", "abc", false},
+		{"abc", "ack=1", "abc", false},
+		{"", "source=phone", "phone", true},
+		{"", "source=phone&ack=1", "phone", false},
+		{"a/b", "", "omi", true},
+		{"..", "", "omi", true},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/v4/listen?"+tt.query, nil)
+		r.Header.Set("X-Device-Id-Hash", tt.id)
+		if got, shared := device(r, wire.ParseQuery(r.URL.Query(), 0)); got != tt.want || shared != tt.shared {
+			t.Errorf("%q, %q: got %q, shared %t; want %q, %t", tt.id, tt.query, got, shared, tt.want, tt.shared)
+		}
+	}
+}
+
 func TestAppIsLogged(t *testing.T) {
 	const long = "65 characters, which is one more than there is room for in a line"
 	tests := []struct {

@@ -48,8 +48,13 @@ const contendedWithin = time.Minute
 // Contend notes that a session whose client was still talking was superseded. The second time within a minute tells
 // that there are two devices: one alone doesn't talk on two sockets.
 func (d *Device) Contend(at time.Time) {
-	if n := len(d.ContendedAt); n > 0 && at.Sub(d.ContendedAt[n-1]) <= contendedWithin {
-		d.Split = true
+	at = at.UTC().Truncate(time.Microsecond) // as it is stored
+	if n := len(d.ContendedAt); n > 0 {
+		last := d.ContendedAt[n-1]
+		if !at.After(last) {
+			return // it is noted: the answer was lost
+		}
+		d.Split = d.Split || at.Sub(last) <= contendedWithin
 	}
 	d.ContendedAt = []time.Time{at}
 }
@@ -79,8 +84,11 @@ type Attachment struct {
 	Traceparent string
 }
 
-// Superseded reports whether a newer session than this one has attached to the device.
-func (a Attachment) Superseded(d Device) bool { return a.Generation > 0 && d.SessionID != a.SessionID }
+// Superseded reports whether a newer session than this one has attached to the device: since this one did or, if it never
+// has, since it asked to.
+func (a Attachment) Superseded(d Device) bool {
+	return d.SessionID != a.SessionID && (a.Generation > 0 || d.AttachedAt.After(a.At))
+}
 
 // busyFor is how long a session that did not say goodbye is taken to go on. One that lives stores what it counts each
 // minute.

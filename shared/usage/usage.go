@@ -8,7 +8,8 @@ import (
 )
 
 // Totals are cumulative counts. AudioMS is what was received, SpeechMS the part of it in which somebody spoke,
-// both in milliseconds.
+// both in milliseconds. Audio that comes between two conversations is the next one's; after the last of a session there is
+// none, and it isn't counted: there is nobody to bill for what holds no words.
 type Totals struct {
 	AudioMS  int64 `json:"audio_ms" firestore:"audio_ms"`
 	SpeechMS int64 `json:"speech_ms" firestore:"speech_ms"`

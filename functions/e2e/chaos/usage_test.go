@@ -91,9 +91,10 @@ func (s *system) checkUsage(t *testing.T, p *talker, all []conversation.Conversa
 	spoken := time.Duration(p.words) * testspeech.WordDuration
 	t.Logf("%s: counted %+v, sent %v, spoken %v, %d deleted", p.uid, counted['m'], p.audio, spoken, len(parts))
 	// What is not counted is the silence that is kept for the beginning of a next word, of a second at most, and that
-	// between two conversations of which the instance died that had heard it: it was acknowledged, and no conversation was
-	// there to count it. One death costs up to the longest silence; over many it is little, since few fall there: up to 1.2 %
-	// in an hour of 7,343 faults. No word is among it, since speech has a bound of its own.
+	// after a conversation in whose session no other followed, since that was closed or its instance died: it was
+	// acknowledged, and no conversation was there to count it. One end costs up to the longest silence; over many it is
+	// little, since few fall there: up to 1.2 % in an hour of 7,343 faults. No word is among it, since speech has a bound
+	// of its own.
 	audio := time.Duration(sum.AudioMS) * time.Millisecond
 	if missing := p.audio - audio; missing < 0 || missing > time.Second+breath+pause+p.audio/50 {
 		t.Errorf("%s: %v of audio counted, and %v were sent, with %v of words in them", p.uid, audio, p.audio, spoken)

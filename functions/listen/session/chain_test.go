@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/fault"
+	"earshot.dev/shared/transcript"
 )
 
 // The tests of this file are about a store that fails, and about others who write to the same conversation.
@@ -161,6 +163,63 @@ func TestPutOutOnce(t *testing.T) {
 			t.Errorf("put out at %v, split %v; want once", d.ContendedAt, d.Split)
 		}
 	})
+}
+
+// A session that finds a newer one only when its client is gone was not put out: the client came back.
+func TestComeBackIsNoContention(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		older := startWith(t, Params{ID: "s1", Shared: true}, 1, nil)
+		older.audio(2 * time.Second)
+		older.store.setHook(func(c conversation.Conversation, apply func() error) error {
+			pass(500 * time.Millisecond)
+			return apply()
+		})
+		close(older.line.in)
+		pass(200 * time.Millisecond)
+		newer := startWith(t, Params{ID: "s2", Shared: true}, 1, older)
+		older.ended(ClientGone)
+		newer.session.Stop(Drained)
+		newer.ended(Drained)
+		older.store.mu.Lock()
+		defer older.store.mu.Unlock()
+		if d := older.store.devices["d"]; len(d.ContendedAt) > 0 {
+			t.Errorf("put out at %v, want never", d.ContendedAt)
+		}
+	})
+}
+
+// tardy is a store that takes a while to attach the first session.
+type tardy struct {
+	*memory
+	once sync.Once
+}
+
+func (s *tardy) Attach(ctx context.Context, uid string, a conversation.Attachment) (conversation.Conversation, transcript.Page, error) {
+	s.once.Do(func() { pass(3 * time.Second) })
+	return s.memory.Attach(ctx, uid, a)
+}
+
+// A session that is attached only when its client has another one gives way to that.
+func TestAttachedLate(t *testing.T) {
+	for _, numbered := range []bool{false, true} {
+		t.Run(fmt.Sprintf("numbered=%t", numbered), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				older := newRig(t)
+				slow := &tardy{memory: older.store}
+				older.session = New(Params{ID: "s1", UID: "u", Device: "d", SilenceTimeout: 2 * time.Minute, Numbered: numbered},
+					older.line, []Decoder{&babbler{}}, older.ear, slow, older.board)
+				go func() { older.reason <- older.session.Run(t.Context()) }()
+				pass(time.Second)
+				newer := startWith(t, Params{ID: "s2", Numbered: numbered}, 1, older)
+				older.ended(Superseded)
+				newer.numbered(50)
+				newer.ear.say("word.")
+				pass(2 * time.Second)
+				newer.stops()
+				newer.stored("word.")
+			})
+		})
+	}
 }
 
 func TestTakeover(t *testing.T) {

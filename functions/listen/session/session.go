@@ -154,7 +154,9 @@ func New(p Params, socket Socket, decoders []Decoder, recognizer stt.Recognizer,
 	s.scribe = newScribe(p, store, publisher, s.ledger, s.tell, s.Stop)
 	s.following.SetLimit(maxFollowed)
 	s.scribe.ignore = func() { s.ignored.Add(1) }
-	s.scribe.alive = func() bool { return time.Since(time.Unix(0, s.lastFrame.Load())) < alive }
+	s.scribe.alive = func() bool {
+		return s.stopping.Err() == nil && time.Since(time.Unix(0, s.lastFrame.Load())) < alive
+	}
 	return s
 }
 
@@ -226,7 +228,10 @@ func (s *Session) open(live context.Context) (err error) {
 	ctx, span := startSpan(ctx, "open")
 	defer func() { tracing.End(span, err) }()
 	s.tell(wire.Status(wire.Initiating))
-	if err := s.scribe.open(ctx); err != nil {
+	if err := s.scribe.open(ctx); errors.Is(err, conversation.ErrSuperseded) {
+		s.Stop(Superseded)
+		return err
+	} else if err != nil {
 		s.Stop(StoreFailed)
 		return err
 	}

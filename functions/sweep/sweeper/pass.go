@@ -80,11 +80,13 @@ func (p *pass) run(ctx context.Context) error {
 		}
 		p.late.see(now, overdue)
 		p.late.see(now, unannounced)
+		before := p.at
 		fresh := p.take(nil, &p.at.late, overdue, limit, func(o conversation.Owned) time.Time { return o.ExpiresAt })
 		fresh = p.take(fresh, &p.at.untold, unannounced, limit, func(o conversation.Owned) time.Time { return o.Pending.Since })
 		switch {
 		case len(fresh) > 0:
 			p.work(ctx, fresh)
+		case p.at != before: // all of these are in the other list too
 		case p.from != place{}:
 			p.at, p.from = place{}, place{}
 		default:
