@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/url"
 	"os"
 	"os/signal"
@@ -181,17 +182,22 @@ func conclude(session *client.Session, speech *terminal.Speech, out *terminal.Te
 	return nil
 }
 
+// lull is the silence that follows what is said last: audio that stops in mid speech might be a network's that has stopped,
+// and a server waits for more.
+const lull = 1200 * time.Millisecond
+
 // send has the session send the audio.
 func send(ctx context.Context, session *client.Session, audio *source.Source, o options) error {
-	packets := audio.Packets
-	if o.Realtime {
-		packets = client.Paced(ctx, packets)
-	}
-	for p, err := range packets {
-		if err != nil {
-			return err
+	for _, packets := range []iter.Seq2[source.Packet, error]{audio.Packets, audio.Silence(lull)} {
+		if o.Realtime {
+			packets = client.Paced(ctx, packets)
 		}
-		session.Send(p.Data)
+		for p, err := range packets {
+			if err != nil {
+				return err
+			}
+			session.Send(p.Data)
+		}
 	}
 	if o.End {
 		session.End()

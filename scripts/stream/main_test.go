@@ -110,8 +110,8 @@ func TestStreamSendsAllAndEndsTheConversation(t *testing.T) {
 	if took := time.Since(began); took < 200*time.Millisecond {
 		t.Errorf("200 ms of audio were sent in %v", took)
 	}
-	if e.sent != 6400 || !e.ended {
-		t.Errorf("sent %d bytes, ended %v; want 6400 and the end", e.sent, e.ended)
+	if want := 6400 + int(lull.Seconds()*2*16000); e.sent != want || !e.ended {
+		t.Errorf("sent %d bytes, ended %v; want %d, of which the last are silence, and the end", e.sent, e.ended, want)
 	}
 	if want := "  0:00  Hello.\n"; said != want {
 		t.Errorf("shown %q, want %q", said, want)

@@ -46,6 +46,7 @@ func (s *system) checkEdited(t *testing.T) {
 			want[fmt.Sprintf("memory_created:%s:finalized:%d", c.ID, c.Revision)] = true
 		}
 		s.checkUsageEdited(t, e, all)
+		s.checkImages(t, e.talker, all)
 		t.Logf("%s: %d conversations, %d deleted; requests by status: %v", e.uid, len(all), len(e.unwanted), e.done)
 	}
 	s.checkWebhooksEdited(t, want)
@@ -70,7 +71,7 @@ func (e *editor) checkDeleted(t *testing.T) {
 // checkKept wants a conversation to be completed, and to have the person's title where they gave one.
 func (e *editor) checkKept(t *testing.T, c conversation.Conversation) {
 	t.Helper()
-	if c.Status != conversation.Completed || c.Structured == nil || c.Pending != nil || c.Claim != nil || c.Words == 0 {
+	if c.Status != conversation.Completed || c.Structured == nil || c.Pending != nil || c.Claim != nil || c.Words+c.Photos == 0 {
 		t.Errorf("%s/%s: status %s, revision %d, pending %v, claim %v, %d words, failure %q; want it completed",
 			e.uid, c.ID, c.Status, c.Revision, c.Pending, c.Claim, c.Words, c.Failure)
 		return

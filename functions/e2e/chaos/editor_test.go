@@ -42,7 +42,7 @@ type titles struct {
 // unwanted is a conversation that the person wants deleted.
 type unwanted struct {
 	certain   bool // it is
-	completed bool // it was, before
+	completed bool // it was, before, with words
 }
 
 func newEditor(t *testing.T, s *stack.Stack, uid string, random *rand.Rand) *editor {
@@ -129,7 +129,7 @@ func (e *editor) rename(ctx context.Context, cid, title string) {
 func (e *editor) remove(ctx context.Context, c conversation.Wire) {
 	u := e.unwanted[c.ID]
 	if u == nil {
-		u = &unwanted{completed: c.Status == "completed"}
+		u = &unwanted{completed: c.Status == "completed" && e.wordsOf(ctx, c.ID) > 0}
 		e.unwanted[c.ID] = u
 		if u.completed { // else it may be deleted by itself, as one of silence, before the image comes
 			photo := conversation.Photo{ID: "uncounted", Data: []byte{1}}
@@ -139,6 +139,16 @@ func (e *editor) remove(ctx context.Context, c conversation.Wire) {
 	}
 	status := e.ask(ctx, "delete", http.MethodDelete, "/"+c.ID, nil)
 	u.certain = u.certain || status == http.StatusNoContent || status == http.StatusNotFound
+}
+
+// wordsOf is how many a conversation has; 0 where that can't be known now.
+func (e *editor) wordsOf(ctx context.Context, cid string) int {
+	snapshot, err := e.conversation(cid).Get(ctx)
+	if err != nil {
+		return 0
+	}
+	words, _ := snapshot.Data()["words"].(int64)
+	return int(words)
 }
 
 func (e *editor) conversation(cid string) *firestore.DocumentRef {

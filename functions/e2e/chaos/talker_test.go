@@ -39,6 +39,10 @@ type talker struct {
 	bursts int      // of words
 	ends   []uint32 // the last word before each end
 	audio  time.Duration
+	images int // sent
+
+	mu   sync.Mutex
+	told []string // the images that the server says are stored
 }
 
 func newTalker(t *testing.T, s *stack.Stack, uid string, random *rand.Rand) *talker {
@@ -55,7 +59,7 @@ func newTalker(t *testing.T, s *stack.Stack, uid string, random *rand.Rand) *tal
 	p.session = client.NewSession(client.Config{
 		URL: "ws://" + p.line.addr() + "/v4/listen", Token: client.FixedToken(token), Device: "phone", Codec: source.PCM16,
 		SampleRate: testspeech.Rate, Language: "en", Query: url.Values{"conversation_timeout": {silenceTimeout}},
-	}, func(client.Message) {})
+	}, p.hear)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	p.stop = cancel
 	p.running.Go(func() { p.err = p.session.Run(ctx) })
@@ -64,6 +68,14 @@ func newTalker(t *testing.T, s *stack.Stack, uid string, random *rand.Rand) *tal
 		p.running.Wait()
 	})
 	return p
+}
+
+func (p *talker) hear(m client.Message) {
+	if m.Type == client.PhotoProcessing {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.told = append(p.told, m.PhotoID)
+	}
 }
 
 // host takes the host and port out of an address.
@@ -93,7 +105,10 @@ func (p *talker) talk(ctx context.Context) {
 			p.words++
 			numbers[i] = p.words
 		}
-		p.bursts++
+		if p.bursts++; p.bursts%3 == 1 {
+			p.images++
+			p.session.Say(fmt.Sprintf(`{"type":"image_chunk","id":"image%d","index":0,"total":1,"data":"Ynll"}`, p.images))
+		}
 		p.play(ctx, testspeech.Words(numbers...))
 		p.play(ctx, testspeech.Silence(frame*time.Duration(1+p.random.IntN(int(breath/frame)))))
 		switch p.random.IntN(6) {

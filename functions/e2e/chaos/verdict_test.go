@@ -75,6 +75,7 @@ func (s *system) check(t *testing.T) {
 		compare(t, p.uid, heard, p.words)
 		t.Logf("%s: %d of %d ends are inside of a conversation", p.uid, p.crossed(transcripts), len(p.ends))
 		s.checkUsage(t, p, all)
+		s.checkImages(t, p, all)
 		words += p.words
 		connections += p.session.Connections()
 	}
@@ -137,9 +138,9 @@ func (s *system) words(t *testing.T, documents *store.Store, uid string, c conve
 func checkCompleted(t *testing.T, uid string, c conversation.Conversation) {
 	t.Helper()
 	if c.Status != conversation.Completed || c.Revision != 1 || c.Structured == nil || c.Pending != nil || c.Claim != nil ||
-		c.Words == 0 || c.Discarded {
-		t.Errorf("%s/%s: status %s, revision %d, pending %v, claim %v, %d words, discarded %v, failure %q; want one that is completed once",
-			uid, c.ID, c.Status, c.Revision, c.Pending, c.Claim, c.Words, c.Discarded, c.Failure)
+		c.Words+c.Photos == 0 || c.Discarded {
+		t.Errorf("%s/%s: status %s, revision %d, pending %v, claim %v, %d words, %d images, discarded %v, failure %q; want one that is completed once",
+			uid, c.ID, c.Status, c.Revision, c.Pending, c.Claim, c.Words, c.Photos, c.Discarded, c.Failure)
 	}
 }
 

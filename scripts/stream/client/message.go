@@ -19,6 +19,7 @@ const (
 	AudioAck             = "audio_ack"
 	AudioGap             = "audio_gap"
 	Backpressure         = "backpressure"
+	PhotoProcessing      = "photo_processing"
 )
 
 // Message is what a server sends, except pings. Which fields are set is said by the type
@@ -37,6 +38,7 @@ type Message struct {
 	From           uint32               `json:"from"`
 	Through        uint32               `json:"through"`
 	State          string               `json:"state"`
+	PhotoID        string               `json:"photo_id"` // under which an image is stored
 }
 
 func parse(data []byte) (Message, error) {

@@ -29,6 +29,9 @@ const tokenTries = 5
 // it the oldest is given up.
 const maxKept = 8 << 20
 
+// maxTexts is how many text frames wait for a connection; beyond it the oldest is given up.
+const maxTexts = 64
+
 // Session speaks to a listen endpoint for longer than a connection lasts: it numbers the audio, keeps what isn't
 // acknowledged, connects again when it is cut off, to whatever instance, and sends on from there, as
 // functions/listen/wire/README.md says. It is the reference for clients that do the same.
@@ -40,6 +43,7 @@ type Session struct {
 	based    bool          // base is known
 	base     uint32        // the number of a packet is base plus its index, from 1
 	through  uint32        // the highest number that was acknowledged
+	texts    []string      // to be sent, in order
 	kept     []item        // in order; not acknowledged, or an end that is not known to have come through
 	indexes  uint32        // given to packets so far
 	size     int           // bytes kept
@@ -92,6 +96,16 @@ func (s *Session) End() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.kept = append(s.kept, item{index: s.indexes})
+	s.wake()
+}
+
+// Say has a text frame sent, now or when there is a connection, and once: nobody acknowledges one, so what a cut takes is lost.
+func (s *Session) Say(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.texts = append(s.texts, text); len(s.texts) > maxTexts {
+		s.texts = s.texts[1:]
+	}
 	s.wake()
 }
 
@@ -287,6 +301,11 @@ func (s *Session) send(ctx context.Context, c *Client) error {
 func (s *Session) next() (websocket.MessageType, []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.texts) > 0 {
+		text := s.texts[0]
+		s.texts = s.texts[1:]
+		return websocket.MessageText, []byte(text)
+	}
 	if s.hold || s.sent >= len(s.kept) {
 		return 0, nil
 	}

@@ -3,6 +3,7 @@ package source
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -94,6 +95,26 @@ func stopped(stop <-chan struct{}, packets iter.Seq2[Packet, error]) iter.Seq2[P
 			default:
 			}
 			if !yield(p, err) {
+				return
+			}
+		}
+	}
+}
+
+// Silence are packets in which nobody speaks, for so long. Opus has one frame, of 20 ms, for the silence of all zeros.
+func (s *Source) Silence(d time.Duration) iter.Seq2[Packet, error] {
+	p := Packet{Duration: frame}
+	switch size := int(int64(s.Rate) * int64(frame) / int64(time.Second)); s.Codec {
+	case PCM8:
+		p.Data = bytes.Repeat([]byte{0x80}, size)
+	case PCM16:
+		p.Data = make([]byte, 2*size)
+	default:
+		p.Data = []byte{0xF8, 0xFF, 0xFE}
+	}
+	return func(yield func(Packet, error) bool) {
+		for range d / frame {
+			if !yield(p, nil) {
 				return
 			}
 		}

@@ -313,3 +313,21 @@ func TestOpusDuration(t *testing.T) {
 		}
 	}
 }
+
+func TestSilence(t *testing.T) {
+	for codec, want := range map[string][]byte{
+		PCM8:      bytes.Repeat([]byte{0x80}, 160),
+		PCM16:     make([]byte, 320),
+		OpusFS320: {0xF8, 0xFF, 0xFE},
+	} {
+		n := 0
+		for p, err := range (&Source{Codec: codec, Rate: 8000}).Silence(time.Second) {
+			if n++; err != nil || p.Duration != 20*time.Millisecond || !bytes.Equal(p.Data, want) {
+				t.Fatalf("%s: got %v of %v, %v; want %v", codec, p.Data, p.Duration, err, want)
+			}
+		}
+		if n != 50 {
+			t.Errorf("%s: %d packets in a second", codec, n)
+		}
+	}
+}
