@@ -36,6 +36,7 @@ func TestOpusAgainstLibopus(t *testing.T) {
 	if len(clips) == 0 {
 		t.Skipf("no speech at %s; it is in Debian's pocketsphinx-testdata", librivox)
 	}
+	clips = clips[:min(2, len(clips))] // the others say the same, and take a minute
 	for _, options := range []string{
 		"--speech --bitrate 8 --framesize 10",
 		"--speech --bitrate 8 --framesize 20",
