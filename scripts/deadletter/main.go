@@ -59,6 +59,7 @@ func run(ctx context.Context, command string, o options) error {
 		return err
 	}
 	defer box.Close()
+	fmt.Fprintf(os.Stderr, "deadletter: looking, until no more letters come for %v\n", o.Wait)
 	if command == "list" {
 		letters, err := box.List(ctx)
 		if err != nil {

@@ -1,10 +1,4 @@
-// Command imagecheck builds the functions' images without a network, and starts what is in them. scripts/images --check
-// runs it.
-//
-// The registry is one of this process, and the base image has nothing in it. Each image is pulled, looked at and
-// unpacked, and its entry point is started in the folder that it was unpacked to: as root of the file system, by the
-// user of the image, where this process may do that. It has to answer /healthz with the version that was asked for,
-// log it, and end in order when told to.
+// Command imagecheck builds the functions' images and starts what is in them. scripts/images --check runs it.
 package main
 
 import (
@@ -23,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -31,10 +26,19 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
+const description = `Builds the functions' images and starts what is in them, for scripts/images --check.
+
+The registry is one of this process, and the base image has nothing in it. Each image is pulled, looked at and
+unpacked, and its entry point is started in the folder that it was unpacked to: as root of the file system, by the
+user of the image, where this process may do that. It has to answer /healthz with the version that was asked for,
+log it, and end in order when told to.`
+
 // version is what the images are stamped with.
 const version = "imagecheck-1"
 
 func main() {
+	exit := func(code int) { os.Exit(min(code, 2)) } // kong's is 80 for what scripts have 2 for
+	kong.Parse(&struct{}{}, kong.Name("imagecheck"), kong.Description(description), kong.Exit(exit))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx); err != nil {

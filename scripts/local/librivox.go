@@ -41,5 +41,6 @@ func compare(out *terminal.Terminal, read, heard string) {
 	out.Title("What was read, and what was heard")
 	out.Field("read", read)
 	out.Field("heard", cmp.Or(heard, "nothing that is final"))
-	out.Printf("\n  Wrong words are those of the recogniser, PocketSphinx, which is small.\n")
+	out.Printf("\n  What was read is what PocketSphinx's test data says, with its slips." +
+		"\n  Wrong words are those of the recogniser, PocketSphinx, which is small.\n")
 }

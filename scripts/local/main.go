@@ -88,7 +88,7 @@ func main() {
 	}
 	err := run(ctx, o, out)
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case ctx.Err() != nil:
 		out.Printf("stopped\n")
 	case err != nil:
 		out.Failed("%v", err)
@@ -110,7 +110,7 @@ func run(ctx context.Context, o options, out *terminal.Terminal) (err error) {
 	}
 	defer func() { err = errors.Join(err, logs.close(err != nil && ctx.Err() == nil)) }()
 
-	out.Begin("building and starting the system")
+	out.Begin("building and starting the functions; a minute or two the first time")
 	began := time.Now()
 	engine, err := sphinx.New("", runtime.NumCPU())
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package repolint holds this repository to its own rules, those no general linter knows: who may import whom, how
-// long a function or a file may be, what has to be explained, and what stands at the top of the tree. It is only
-// tests: run it with
+// long a function or a file may be, what has to be explained, what stands at the top of the tree, and that README.md
+// names what is in it. It is only tests: run it with
 //
 //	go test ./scripts/repolint
 //

@@ -37,6 +37,7 @@ var rules = []rule{
 	{"discarded result", checkDiscarded},
 	{"environment", checkEnvironment},
 	{"top level", checkTopLevel},
+	{"map", checkMap},
 }
 
 func TestRepository(t *testing.T) {

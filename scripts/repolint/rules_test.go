@@ -51,6 +51,20 @@ func TestTopLevel(t *testing.T) {
 	}
 }
 
+func TestMap(t *testing.T) {
+	files := map[string]string{
+		"README.md": "chaos  in no folder\n\nscripts/   run  test    shell\n  local/   runs  on one machine with usage\n" +
+			"shared/    store\n           cache  lock/   adapters\n\nusage  is elsewhere\n",
+		"functions/usage/main.go": "package main",
+		"scripts/chaos":           "", "scripts/run": "", "scripts/test": "", "scripts/local/README.md": "",
+		"shared/cache/doc": "", "shared/lock/doc": "", "shared/run/doc": "", "shared/store/doc": "",
+	}
+	want := []string{"functions/usage:1", "scripts/chaos:1", "shared/run:1"}
+	if got := broken(t, "map", files); !slices.Equal(got, want) {
+		t.Errorf("broken at %q, want %q", got, want)
+	}
+}
+
 func TestLoad(t *testing.T) {
 	files := map[string]string{
 		".cache/a.go":       "not Go",

@@ -14,6 +14,7 @@ import (
 
 // A tree is a checkout: its Go files, parsed, the paths of its pages (.md), and the names at its top.
 type tree struct {
+	root  fs.FS
 	top   []string
 	files []file
 	pages []string
@@ -30,7 +31,7 @@ type file struct {
 // load parses every Go file below root that the go command would build. Its error names every file that doesn't
 // parse.
 func load(root fs.FS) (tree, error) {
-	var t tree
+	t := tree{root: root}
 	entries, err := fs.ReadDir(root, ".")
 	if err != nil {
 		return t, err
