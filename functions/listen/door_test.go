@@ -57,7 +57,7 @@ func TestDevice(t *testing.T) {
 		{"a/b", "", "omi", true},
 		{"..", "", "omi", true},
 	} {
-		r := httptest.NewRequest(http.MethodGet, "/v4/listen?"+tt.query, nil)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v4/listen?"+tt.query, http.NoBody)
 		r.Header.Set("X-Device-Id-Hash", tt.id)
 		if got, shared := device(r, wire.ParseQuery(r.URL.Query(), 0)); got != tt.want || shared != tt.shared {
 			t.Errorf("%q, %q: got %q, shared %t; want %q, %t", tt.id, tt.query, got, shared, tt.want, tt.shared)
