@@ -61,7 +61,8 @@ func (a *API) whole(ctx context.Context, uid, cid string, wrap func(conversation
 			return nil, nil, fault.New(fault.Busy, "wait for room for photos", err)
 		}
 		done := func() { a.photos.Release(weight) }
-		photos, err := a.Reader.Photos(ctx, uid, &c)
+		// A load goes on without a client that leaves, so its room is taken until it is over. It has a limit of its own.
+		photos, err := a.Reader.Photos(context.WithoutCancel(ctx), uid, &c)
 		if err != nil {
 			done()
 			return nil, nil, err

@@ -58,12 +58,23 @@ func TestPhotosAreTagged(t *testing.T) {
 	}
 }
 
+// atOnce is how many answers with as many photos as are shown are made at once.
+const atOnce = photoBytes / (maxPhotos * bytesAPhoto)
+
+// look asks for the conversation c1 and gives the status of the answer.
+func (r *rig) look(ctx context.Context) int {
+	request := httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/conversations/c1", nil)
+	request.Header.Set("Authorization", "Bearer anna")
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, request)
+	return w.Code
+}
+
 // However many ask for photos at once, few answers with them are under way, and who gives up waiting leaves; all others
 // get theirs.
 func TestPhotosAreBounded(t *testing.T) {
 	r := photographed(t, maxPhotos)
 	synctest.Test(t, func(t *testing.T) {
-		const atOnce = photoBytes / (maxPhotos * bytesAPhoto)
 		gate := make(chan struct{})
 		var mu sync.Mutex
 		holding := 0
@@ -73,17 +84,10 @@ func TestPhotosAreBounded(t *testing.T) {
 			mu.Unlock()
 			<-gate
 		}
-		get := func(ctx context.Context) int {
-			request := httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/conversations/c1", nil)
-			request.Header.Set("Authorization", "Bearer anna")
-			w := httptest.NewRecorder()
-			r.ServeHTTP(w, request)
-			return w.Code
-		}
 		var all sync.WaitGroup
 		for range 80 {
 			all.Go(func() {
-				if got := get(t.Context()); got != http.StatusOK {
+				if got := r.look(t.Context()); got != http.StatusOK {
 					t.Errorf("got status %d, want 200", got)
 				}
 			})
@@ -91,7 +95,7 @@ func TestPhotosAreBounded(t *testing.T) {
 		synctest.Wait()
 		impatient, leave := context.WithCancel(t.Context())
 		all.Go(func() {
-			if got := get(impatient); got != http.StatusServiceUnavailable {
+			if got := r.look(impatient); got != http.StatusServiceUnavailable {
 				t.Errorf("who left: got status %d, want 503", got)
 			}
 		})
@@ -107,6 +111,31 @@ func TestPhotosAreBounded(t *testing.T) {
 		all.Wait()
 		if holding != 80 {
 			t.Errorf("got %d answers with photos, want 80", holding)
+		}
+	})
+}
+
+// Who leaves while photos are loaded makes no room for others, since the load goes on.
+func TestPhotosOfWhoLeft(t *testing.T) {
+	r := photographed(t, maxPhotos)
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		r.store.onPhotos = func() { <-gate }
+		ctx, leave := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		for range atOnce {
+			all.Go(func() { r.look(ctx) })
+		}
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		if r.photos.TryAcquire(1) {
+			t.Errorf("%d loads go on, and there is room for another", atOnce)
+		}
+		close(gate)
+		all.Wait()
+		if !r.photos.TryAcquire(photoBytes) {
+			t.Error("the loads have ended, and some of their room is still taken")
 		}
 	})
 }
