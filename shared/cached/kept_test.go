@@ -131,6 +131,23 @@ func TestListsKeptFor(t *testing.T) {
 	}
 }
 
+// What is too much of the photos isn't kept behind those that are shown.
+func TestPhotosWithin(t *testing.T) {
+	photos := make([]conversation.Photo, 6)
+	for n := range photos {
+		photos[n].Data = make([]byte, 900_000)
+	}
+	got := within(photos, maxPhotoBytes)
+	if len(got) != 4 {
+		t.Errorf("got %d photos, want the 4 that are within %d bytes", len(got), maxPhotoBytes)
+	}
+	for n, p := range got[len(got):cap(got)] {
+		if p.Data != nil {
+			t.Errorf("photo %d isn't shown, and is kept", len(got)+n)
+		}
+	}
+}
+
 // However much a write has forgotten, a Redis that says nothing is waited for once.
 func TestWriterIsNotHeldUp(t *testing.T) {
 	r := newRig(t)

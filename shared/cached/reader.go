@@ -189,11 +189,11 @@ func (r *Reader) Photos(ctx context.Context, uid string, c *conversation.Convers
 	return r.photos.Get(ctx, closedKey(uid, c, c.Photos))
 }
 
-// within leaves out the photos from the one on with which all are over so many bytes.
+// within leaves out the photos from the one on with which all are over so many bytes. Nothing of those is kept.
 func within(photos []conversation.Photo, bytes int) []conversation.Photo {
 	for i, p := range photos {
 		if bytes -= len(p.Data); bytes < 0 {
-			return photos[:i]
+			return slices.Clone(photos[:i])
 		}
 	}
 	return photos
