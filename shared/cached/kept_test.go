@@ -95,38 +95,39 @@ func TestKeptFor(t *testing.T) {
 	}
 }
 
-// Lists, and their lengths, are kept for 10 minutes, and for one if they were asked for by date.
+// What an app opens with, lists and their lengths, is kept for 10 minutes, and for one what there are any number of.
 func TestListsKeptFor(t *testing.T) {
 	r := newRig(t)
 	rdb := goredis.NewClient(&goredis.Options{Addr: r.redis.Addr()})
 	t.Cleanup(func() { r.must(rdb.Close()) })
+	type filter = conversation.Filter
+	type window = conversation.Window
 	for name, tt := range map[string]struct {
-		filter conversation.Filter
+		filter filter
+		window window
 		want   time.Duration
 	}{
-		"all":     {conversation.Filter{}, listTTL},
-		"from":    {conversation.Filter{From: at}, datedTTL},
-		"through": {conversation.Filter{Through: at}, datedTTL},
+		"list":          {filter{}, window{Limit: 100}, listTTL},
+		"kept only":     {filter{Statuses: []conversation.Status{conversation.Completed}, KeptOnly: true}, window{Limit: 50}, listTTL},
+		"odd limit":     {filter{}, window{Limit: 51}, briefTTL},
+		"offset":        {filter{}, window{Limit: 50, Offset: 50}, briefTTL},
+		"after":         {filter{}, window{Limit: 50, After: conversation.Mark{CreatedAt: at, ID: cid}}, briefTTL},
+		"source":        {filter{Sources: []string{"omi"}}, window{Limit: 50}, briefTTL},
+		"from":          {filter{From: at}, window{Limit: 50}, briefTTL},
+		"through":       {filter{Through: at}, window{Limit: 50}, briefTTL},
+		"count":         {filter{}, window{}, listTTL},
+		"count, source": {filter{Sources: []string{"omi"}}, window{}, briefTTL},
+		"count, from":   {filter{From: at}, window{}, briefTTL},
 	} {
-		for what, ask := range map[string]func() error{
-			"list": func() error {
-				_, err := r.reader.Read.List(t.Context(), uid, tt.filter, conversation.Window{Limit: 10})
-				return err
-			},
-			"count": func() error {
-				_, err := r.reader.Read.Count(t.Context(), uid, tt.filter)
-				return err
-			},
-		} {
-			r.must(rdb.FlushAll(t.Context()).Err())
-			r.must(ask())
-			keys, err := rdb.Keys(t.Context(), "cache:list:*").Result()
-			if err != nil || len(keys) != 1 {
-				t.Fatalf("%s, %s: got the keys %s (%v), want one", what, name, strings.Join(keys, ", "), err)
-			}
-			if got := rdb.PTTL(t.Context(), keys[0]).Val(); got > tt.want || got < tt.want/2 {
-				t.Errorf("%s, %s is kept for %s, want %s", what, name, got, tt.want)
-			}
+		r.must(rdb.FlushAll(t.Context()).Err())
+		_, err := r.reader.Read.ask(t.Context(), uid, question{tt.filter, tt.window})
+		r.must(err)
+		keys, err := rdb.Keys(t.Context(), "cache:list:*").Result()
+		if err != nil || len(keys) != 1 {
+			t.Fatalf("%s: got the keys %s (%v), want one", name, strings.Join(keys, ", "), err)
+		}
+		if got := rdb.PTTL(t.Context(), keys[0]).Val(); got > tt.want || got < tt.want/2 {
+			t.Errorf("%s is kept for %s, want %s", name, got, tt.want)
 		}
 	}
 }

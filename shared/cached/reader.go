@@ -41,11 +41,11 @@ const localTTL = time.Minute
 // finishedTTL is for what no longer changes but by hand.
 const finishedTTL = time.Hour
 
-// listTTL is for what a list shows. One with a date is kept for datedTTL: who asks for other dates each time would fill
-// Redis, where it is at all asked for again.
+// listTTL is for the lists that an app opens with. Any other is kept for briefTTL: it is asked for again within a visit if
+// at all, and who asks for another each time would fill Redis.
 const (
 	listTTL  = 10 * time.Minute
-	datedTTL = time.Minute
+	briefTTL = time.Minute
 )
 
 // Profiles may be stale for as long in this process, after as long in Redis: they are changed from outside too, by whom
@@ -260,20 +260,22 @@ func (q question) key() (string, error) {
 	return string(key), fault.New(fault.Invalid, "ask for conversations", err)
 }
 
+// opens reports whether an app may open with it: the newest of all times and sources, or their number. One user's lists of
+// all 200 limits and 32 filters would hold 1 GB, so only round limits count.
+func (q question) opens() bool {
+	return q.Window.Offset == 0 && q.Window.After == (conversation.Mark{}) && q.Window.Limit%10 == 0 &&
+		len(q.Filter.Sources) == 0 && q.Filter.From.IsZero() && q.Filter.Through.IsZero()
+}
+
 type listing struct {
 	Conversations []conversation.Conversation
 	Count         int
 
-	dated bool // it is known where it was loaded
+	keep time.Duration // it is known where it was loaded
 }
 
 // KeepFor implements [cache.Perishable].
-func (l listing) KeepFor() time.Duration {
-	if l.dated {
-		return datedTTL
-	}
-	return listTTL
-}
+func (l listing) KeepFor() time.Duration { return l.keep }
 
 // List is [store.Store.List]: a read for each conversation where nothing is cached. Of an offset's conversations none
 // is read again if the window before is at hand, as it is for who scrolls. A live conversation is shown as it was when a
@@ -322,7 +324,10 @@ func (r *Reader) list(ctx context.Context, db *store.Store, uid, key string) (l 
 	if err := json.Unmarshal([]byte(key), &q); err != nil {
 		return l, fault.New(fault.Internal, "read key", err)
 	}
-	l.dated = !q.Filter.From.IsZero() || !q.Filter.Through.IsZero()
+	l.keep = briefTTL
+	if q.opens() {
+		l.keep = listTTL
+	}
 	if q.Window == (conversation.Window{}) {
 		l.Count, err = db.Count(ctx, uid, q.Filter)
 		return l, err
