@@ -73,12 +73,12 @@ type sight struct {
 // answers says whether there is more than nothing or a lease.
 func (s sight) answers() bool { return len(s.entry) > 0 && s.entry[0] != tagLease }
 
-// read sees what is under a key now.
+// read sees what is under a key now. It doesn't end with ctx: who leaves would seem to be a fault of Redis.
 func (r *remote) read(ctx context.Context, key string) sight {
 	if r.undone.has(r.prefix+key) || r.resting() {
 		return sight{}
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.timeout)
 	defer cancel()
 	entry, err := r.client.Get(ctx, r.prefix+key).Bytes()
 	if err != nil && !errors.Is(err, redis.Nil) {
