@@ -63,11 +63,15 @@ const atOnce = photoBytes / (maxPhotos * bytesAPhoto)
 
 // look asks for the conversation c1 and gives the status of the answer.
 func (r *rig) look(ctx context.Context) int {
+	w := httptest.NewRecorder()
+	r.answer(ctx, w)
+	return w.Code
+}
+
+func (r *rig) answer(ctx context.Context, w http.ResponseWriter) {
 	request := httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/conversations/c1", nil)
 	request.Header.Set("Authorization", "Bearer anna")
-	w := httptest.NewRecorder()
 	r.ServeHTTP(w, request)
-	return w.Code
 }
 
 // However many ask for photos at once, few answers with them are under way, and who gives up waiting leaves; all others
@@ -136,6 +140,44 @@ func TestPhotosOfWhoLeft(t *testing.T) {
 		all.Wait()
 		if !r.photos.TryAcquire(photoBytes) {
 			t.Error("the loads have ended, and some of their room is still taken")
+		}
+	})
+}
+
+// reluctant takes nothing of an answer until its gate is open.
+type reluctant struct {
+	*httptest.ResponseRecorder
+	gate chan struct{}
+}
+
+func (r reluctant) Write(p []byte) (int, error) {
+	<-r.gate
+	return r.ResponseRecorder.Write(p)
+}
+
+// Those who are slow to read hold what they are sent, and others get theirs meanwhile.
+func TestPhotosOfSlowReaders(t *testing.T) {
+	r := photographed(t, maxPhotos)
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		var all sync.WaitGroup
+		for range atOnce {
+			all.Go(func() { r.answer(t.Context(), reluctant{httptest.NewRecorder(), gate}) })
+		}
+		synctest.Wait()
+		patient, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if got := r.look(patient); got != http.StatusOK {
+			t.Errorf("with %d slow readers: got status %d, want 200", atOnce, got)
+		}
+		if r.photos.TryAcquire(photoBytes) {
+			t.Error("what is being sent takes no room")
+			r.photos.Release(photoBytes)
+		}
+		close(gate)
+		all.Wait()
+		if !r.photos.TryAcquire(photoBytes) {
+			t.Error("all was sent, and some of its room is still taken")
 		}
 	})
 }
