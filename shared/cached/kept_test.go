@@ -132,6 +132,20 @@ func TestListsKeptFor(t *testing.T) {
 	}
 }
 
+// Photos are read as they become more, until as many are there as are shown.
+func TestPhotosAreReadAgain(t *testing.T) {
+	r := newRig(t)
+	r.must(r.attach("s1", at))
+	for many := 1; many <= maxPhotos+10; many++ {
+		r.conversation.Photos = many
+		_, err := r.reader.Read.Photos(t.Context(), uid, &r.conversation)
+		r.must(err)
+	}
+	if got := r.reader.Read.photos.Stats().Loads; got != maxPhotos {
+		t.Errorf("%d photos were loaded %d times, as they came, want %d", maxPhotos+10, got, maxPhotos)
+	}
+}
+
 // What is too much of the photos isn't kept behind those that are shown.
 func TestPhotosWithin(t *testing.T) {
 	photos := make([]conversation.Photo, 6)

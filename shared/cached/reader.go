@@ -28,7 +28,7 @@ import (
 type Reader struct {
 	tails    *cache.Query[tail]                 // by uid/cid
 	closed   *cache.Query[[]transcript.Segment] // by closedKey
-	photos   *cache.Query[[]conversation.Photo] // by closedKey, with the number of photos; in this process only
+	photos   *cache.Query[[]conversation.Photo] // by closedKey, with how many are shown; in this process only
 	lists    *cache.Group[listing]              // by uid and question
 	usage    *cache.Group[[]usage.Period]       // by uid and span
 	profiles *cache.Query[account.Profile]      // by uid
@@ -75,7 +75,7 @@ func newReader(db *store.Store, rdb *redis.Client) *Reader {
 				if err != nil {
 					return nil, err
 				}
-				photos, err := db.Photos(ctx, parts[0], parts[1], min(many, maxPhotos))
+				photos, err := db.Photos(ctx, parts[0], parts[1], many)
 				return within(photos, maxPhotoBytes), err
 			}),
 		usage: cache.NewGroup(rdb, cache.Options{Name: "usage", Version: 1, LocalTTL: localTTL},
@@ -186,7 +186,7 @@ func (r *Reader) Photos(ctx context.Context, uid string, c *conversation.Convers
 	if c.Photos == 0 {
 		return nil, nil
 	}
-	return r.photos.Get(ctx, closedKey(uid, c, c.Photos))
+	return r.photos.Get(ctx, closedKey(uid, c, min(c.Photos, maxPhotos)))
 }
 
 // within leaves out the photos from the one on with which all are over so many bytes. Nothing of those is kept.

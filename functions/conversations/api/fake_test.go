@@ -141,7 +141,7 @@ func (r reader) Photos(ctx context.Context, _ string, c *conversation.Conversati
 			return nil, fault.New(fault.Unavailable, "load photos", ctx.Err())
 		}
 	}
-	return r.photos[:c.Photos], r.down
+	return r.photos[:min(c.Photos, maxPhotos)], r.down
 }
 
 func (r reader) Admit(_ context.Context, uid string, signedIn time.Time) (account.Profile, error) {

@@ -66,13 +66,14 @@ func (a *API) whole(ctx context.Context, uid, cid string, wrap func(conversation
 	if c.Photos == 0 {
 		return answer{body: wrap(wire)}, nil
 	}
-	// Photos never change: the conversation and their number name them.
+	// The first photos never change: the conversation and how many are shown name them.
+	many := min(c.Photos, maxPhotos)
 	reply := answer{body: struct {
 		Body   any
 		Photos int
-	}{wrap(wire), c.Photos}}
+	}{wrap(wire), many}}
 	reply.photos = func(ctx context.Context) (any, *room, error) {
-		taken := &room{a.photos, int64(min(c.Photos, maxPhotos)) * bytesAPhoto}
+		taken := &room{a.photos, int64(many) * bytesAPhoto}
 		if err := a.photos.Acquire(ctx, taken.bytes); err != nil {
 			return nil, nil, fault.New(fault.Busy, "wait for room for photos", err)
 		}

@@ -58,6 +58,16 @@ func TestPhotosAreTagged(t *testing.T) {
 	}
 }
 
+// Another photo beyond those that are shown changes no answer.
+func TestPhotosBeyondThoseShown(t *testing.T) {
+	r := photographed(t, maxPhotos)
+	tag := r.call("GET", "/v1/conversations/c1", "").Header.Get("ETag")
+	c := r.stored("anna", "c1")
+	c.Photos++
+	r.store.put("anna", &c)
+	wantStatus(t, r.call("GET", "/v1/conversations/c1", "", "If-None-Match", tag), http.StatusNotModified)
+}
+
 // atOnce is how many answers with as many photos as are shown are made at once.
 const atOnce = photoBytes / (maxPhotos * bytesAPhoto)
 
