@@ -124,7 +124,7 @@ func TestInvalidateDuringOutage(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // the writer's caller needn't be there any more
 	db.revision.Store(2)
-	writer.Invalidate(ctx, "k")
+	writer.Invalidate(ctx, "j", "k")
 	get(t, writer, 2)
 	get(t, reader, 1) // which can't know
 	cut.Store(false)

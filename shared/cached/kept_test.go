@@ -132,6 +132,37 @@ func TestListsKeptFor(t *testing.T) {
 	}
 }
 
+// What was said in a conversation isn't kept when it is deleted, though it was watched while it became longer.
+func TestDeletedIsNotKept(t *testing.T) {
+	r := newRig(t)
+	rdb := goredis.NewClient(&goredis.Options{Addr: r.redis.Addr()})
+	t.Cleanup(func() { r.must(rdb.Close()) })
+	kept := func() int {
+		t.Helper()
+		pages, err := rdb.Keys(t.Context(), "cache:pages:*").Result()
+		r.must(err)
+		tails, err := rdb.Keys(t.Context(), "cache:conversation:*").Result()
+		r.must(err)
+		return len(pages) + len(tails)
+	}
+	r.must(r.attach("s1", at))
+	for pages := range 4 {
+		r.must(r.say("anna", pages*transcript.PageSize+1))
+		_, _, err := r.reader.Read.Conversation(t.Context(), uid, cid)
+		r.must(err)
+	}
+	if got := kept(); got != 3+1 {
+		t.Fatalf("got %d keys, want one for each page that became full, and one", got)
+	}
+	r.must(r.writer.Delete(t.Context(), uid, &r.conversation))
+	if got := kept(); got != 0 {
+		t.Errorf("%d keys are left, want none", got)
+	}
+	if got := len(closedKeys(uid, &conversation.Conversation{Pages: 10_000})); got != mostClosed {
+		t.Errorf("a conversation without end: got %d keys, want %d", got, mostClosed)
+	}
+}
+
 // Photos are read as they become more, until as many are there as are shown.
 func TestPhotosAreReadAgain(t *testing.T) {
 	r := newRig(t)

@@ -137,6 +137,18 @@ func closedKey(uid string, c *conversation.Conversation, many int) string {
 	return fmt.Sprintf("%s/%s/%d/%d", uid, c.ID, c.CreatedAt.UnixMicro(), many)
 }
 
+// mostClosed is more pages than can be filled within finishedTTL (17 segments a second): what was kept of fewer has ended.
+const mostClosed = 500
+
+// closedKeys are all under which pages of a conversation may be kept: one for each page that became full while it was watched.
+func closedKeys(uid string, c *conversation.Conversation) []string {
+	var keys []string
+	for many := max(1, c.Pages-mostClosed); many < c.Pages; many++ {
+		keys = append(keys, closedKey(uid, c, many))
+	}
+	return keys
+}
+
 func tailKey(uid, cid string) string { return uid + "/" + cid }
 
 // Head gives a conversation without its segments: 2 reads where nothing is cached.
