@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -13,26 +15,30 @@ import (
 	"earshot.dev/functions/conversations/api"
 )
 
+// limited is an instance that counts requests together with others, and gives back hardly any.
+func (w *world) limited(t *testing.T, burst int) *instance {
+	t.Helper()
+	i := w.instance(t)
+	rdb := goredis.NewClient(&goredis.Options{Addr: w.redis.Addr(), ContextTimeoutEnabled: true})
+	t.Cleanup(func() {
+		if err := rdb.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	i.Handler = api.New(api.Options{
+		Reader: i.db.Read, Store: i.db, Publisher: nobody{}, Rate: rate.Limit(0.001), Burst: burst,
+		Shared: redis_rate.NewLimiter(rdb),
+		User:   func(r *http.Request) (string, time.Time, error) { return r.Header.Get("Authorization"), signedIn, nil },
+	})
+	return i
+}
+
 // A user has one limit, however many instances answer, and another user has another; without Redis each instance keeps
 // the limit by itself.
 func TestLimitIsShared(t *testing.T) {
 	w := newWorld(t)
 	const burst = 5
-	limited := func() *instance {
-		i := w.instance(t)
-		rdb := goredis.NewClient(&goredis.Options{Addr: w.redis.Addr(), ContextTimeoutEnabled: true})
-		t.Cleanup(func() {
-			if err := rdb.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		i.Handler = api.New(api.Options{
-			Reader: i.db.Read, Store: i.db, Publisher: nobody{}, Rate: rate.Limit(0.001), Burst: burst,
-			Shared: redis_rate.NewLimiter(rdb),
-			User:   func(r *http.Request) (string, time.Time, error) { return r.Header.Get("Authorization"), signedIn, nil },
-		})
-		return i
-	}
+	limited := func() *instance { return w.limited(t, burst) }
 	// admitted is how many of twenty requests are, to each instance in turn.
 	admitted := func(instances ...*instance) (n int) {
 		for range 20 {
@@ -59,6 +65,23 @@ func TestLimitIsShared(t *testing.T) {
 	w.redis.Kill()
 	if n := admitted(a, b); n != 2*burst {
 		t.Errorf("two instances without Redis: %d requests were let in, want %d", n, 2*burst)
+	}
+}
+
+// Requests of a client that doesn't wait for their answers count as any.
+func TestLimitOfWhoLeaves(t *testing.T) {
+	w := newWorld(t)
+	const burst = 5
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	left := w.limited(t, burst)
+	for range burst {
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/users/developer/webhook/memory_created", nil)
+		r.Header.Set("Authorization", "anna")
+		left.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	if status, _ := w.limited(t, burst).call("GET", "/v1/users/developer/webhook/memory_created", ""); status != http.StatusTooManyRequests {
+		t.Errorf("another instance, after %d requests: got status %d, want 429", burst, status)
 	}
 }
 

@@ -147,11 +147,13 @@ func (q *Query[T]) look(ctx context.Context, key string) (*flight[T], error) {
 	return f, f.wait(ctx)
 }
 
-// Invalidate forgets the key, for a writer to call after its commit and before it answers. It can't fail: what Redis
+// Invalidate forgets keys, in one call, for a writer to call after its commit and before it answers. It can't fail: what Redis
 // doesn't take within a second is repeated in the background (see the package comment). It doesn't matter whether ctx has ended.
-func (q *Query[T]) Invalidate(ctx context.Context, key string) {
-	q.remote.remove(ctx, key)
-	q.forget(key)
+func (q *Query[T]) Invalidate(ctx context.Context, keys ...string) {
+	q.remote.remove(ctx, keys...)
+	for _, key := range keys {
+		q.forget(key)
+	}
 }
 
 // Update is Invalidate for a writer who has the new value at hand, and whose T is [Versioned]: where Redis has an

@@ -86,6 +86,23 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// Who looks and has left already is no fault of Redis, which goes on being asked.
+func TestPeekOfWhoLeft(t *testing.T) {
+	db := &database{}
+	db.revision.Store(1)
+	q := process(t, redistest.New(t), Options{}, db.read)
+	q.remote.timeout = patience // on a busy machine
+	get(t, q, 1)
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	for range tolerated {
+		q.Peek(ctx, "k")
+	}
+	if s := q.Stats(); s.RedisErrors != 0 || q.remote.resting() {
+		t.Errorf("got %d errors of Redis, resting %t, want none", s.RedisErrors, q.remote.resting())
+	}
+}
+
 // An invalidation that Redis doesn't take is repeated until it does. The writer's own process sees the write at
 // once, the others then.
 func TestInvalidateDuringOutage(t *testing.T) {
@@ -107,7 +124,7 @@ func TestInvalidateDuringOutage(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // the writer's caller needn't be there any more
 	db.revision.Store(2)
-	writer.Invalidate(ctx, "k")
+	writer.Invalidate(ctx, "j", "k")
 	get(t, writer, 2)
 	get(t, reader, 1) // which can't know
 	cut.Store(false)

@@ -73,12 +73,12 @@ type sight struct {
 // answers says whether there is more than nothing or a lease.
 func (s sight) answers() bool { return len(s.entry) > 0 && s.entry[0] != tagLease }
 
-// read sees what is under a key now.
+// read sees what is under a key now. It doesn't end with ctx: who leaves would seem to be a fault of Redis.
 func (r *remote) read(ctx context.Context, key string) sight {
 	if r.undone.has(r.prefix+key) || r.resting() {
 		return sight{}
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.timeout)
 	defer cancel()
 	entry, err := r.client.Get(ctx, r.prefix+key).Bytes()
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -214,12 +214,16 @@ func (r *remote) run(ctx context.Context, script *redis.Script, key string, argu
 	return done, nil
 }
 
-// remove deletes the entry, or the lease, of a key. It asks Redis also while that rests, which may be well for others, and
+// remove deletes the entries, or the leases, of keys. It asks Redis also while that rests, which may be well for others, and
 // again for a while: where it is called a process may get no CPU once it has answered. What Redis doesn't take by then is
 // repeated in the background.
-func (r *remote) remove(ctx context.Context, key string) {
-	if r.client == nil {
+func (r *remote) remove(ctx context.Context, keys ...string) {
+	if r.client == nil || len(keys) == 0 {
 		return
+	}
+	full := make([]string, len(keys))
+	for i, key := range keys {
+		full[i] = r.prefix + key
 	}
 	ctx = context.WithoutCancel(ctx)
 	pause := backoff.NewExponentialBackOff()
@@ -229,7 +233,7 @@ func (r *remote) remove(ctx context.Context, key string) {
 		insist = append(insist, backoff.WithMaxTries(1))
 	}
 	_, err := backoff.Retry(ctx, func() (none struct{}, err error) {
-		if err = r.delete(ctx, r.prefix+key); err != nil {
+		if err = r.delete(ctx, full...); err != nil {
 			r.failed(ctx, err)
 		}
 		return none, err
@@ -239,8 +243,10 @@ func (r *remote) remove(ctx context.Context, key string) {
 		return
 	}
 	r.vainUntil.Store(time.Now().Add(vainFor).UnixNano())
-	if !r.undone.add(r.prefix + key) {
-		r.stats.forgotten.Add(1)
+	for _, key := range full {
+		if !r.undone.add(key) {
+			r.stats.forgotten.Add(1)
+		}
 	}
 }
 

@@ -75,10 +75,13 @@ func (s *Store) committed(ctx context.Context, uid string, c *conversation.Conve
 	forgetting.Wait()
 }
 
-// Delete is [store.Store.Delete].
+// Delete is [store.Store.Delete]. What was said doesn't stay in Redis, where nobody would ask for it.
 func (s *Store) Delete(ctx context.Context, uid string, c *conversation.Conversation) error {
 	err := s.Store.Delete(ctx, uid, c)
+	var forgetting sync.WaitGroup // at once: each may wait for Redis
+	forgetting.Go(func() { s.Read.closed.Invalidate(ctx, closedKeys(uid, c)...) })
 	s.Forget(ctx, uid, c.ID)
+	forgetting.Wait()
 	return err
 }
 

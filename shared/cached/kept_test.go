@@ -95,38 +95,101 @@ func TestKeptFor(t *testing.T) {
 	}
 }
 
-// Lists, and their lengths, are kept for 10 minutes, and for one if they were asked for by date.
+// What an app opens with, lists and their lengths, is kept for 10 minutes, and for one what there are any number of.
 func TestListsKeptFor(t *testing.T) {
 	r := newRig(t)
 	rdb := goredis.NewClient(&goredis.Options{Addr: r.redis.Addr()})
 	t.Cleanup(func() { r.must(rdb.Close()) })
+	type filter = conversation.Filter
+	type window = conversation.Window
 	for name, tt := range map[string]struct {
-		filter conversation.Filter
+		filter filter
+		window window
 		want   time.Duration
 	}{
-		"all":     {conversation.Filter{}, listTTL},
-		"from":    {conversation.Filter{From: at}, datedTTL},
-		"through": {conversation.Filter{Through: at}, datedTTL},
+		"list":          {filter{}, window{Limit: 100}, listTTL},
+		"kept only":     {filter{Statuses: []conversation.Status{conversation.Completed}, KeptOnly: true}, window{Limit: 50}, listTTL},
+		"odd limit":     {filter{}, window{Limit: 51}, briefTTL},
+		"offset":        {filter{}, window{Limit: 50, Offset: 50}, briefTTL},
+		"after":         {filter{}, window{Limit: 50, After: conversation.Mark{CreatedAt: at, ID: cid}}, briefTTL},
+		"source":        {filter{Sources: []string{"omi"}}, window{Limit: 50}, briefTTL},
+		"from":          {filter{From: at}, window{Limit: 50}, briefTTL},
+		"through":       {filter{Through: at}, window{Limit: 50}, briefTTL},
+		"count":         {filter{}, window{}, listTTL},
+		"count, source": {filter{Sources: []string{"omi"}}, window{}, briefTTL},
+		"count, from":   {filter{From: at}, window{}, briefTTL},
 	} {
-		for what, ask := range map[string]func() error{
-			"list": func() error {
-				_, err := r.reader.Read.List(t.Context(), uid, tt.filter, conversation.Window{Limit: 10})
-				return err
-			},
-			"count": func() error {
-				_, err := r.reader.Read.Count(t.Context(), uid, tt.filter)
-				return err
-			},
-		} {
-			r.must(rdb.FlushAll(t.Context()).Err())
-			r.must(ask())
-			keys, err := rdb.Keys(t.Context(), "cache:list:*").Result()
-			if err != nil || len(keys) != 1 {
-				t.Fatalf("%s, %s: got the keys %s (%v), want one", what, name, strings.Join(keys, ", "), err)
-			}
-			if got := rdb.PTTL(t.Context(), keys[0]).Val(); got > tt.want || got < tt.want/2 {
-				t.Errorf("%s, %s is kept for %s, want %s", what, name, got, tt.want)
-			}
+		r.must(rdb.FlushAll(t.Context()).Err())
+		_, err := r.reader.Read.ask(t.Context(), uid, question{tt.filter, tt.window})
+		r.must(err)
+		keys, err := rdb.Keys(t.Context(), "cache:list:*").Result()
+		if err != nil || len(keys) != 1 {
+			t.Fatalf("%s: got the keys %s (%v), want one", name, strings.Join(keys, ", "), err)
+		}
+		if got := rdb.PTTL(t.Context(), keys[0]).Val(); got > tt.want || got < tt.want/2 {
+			t.Errorf("%s is kept for %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
+// What was said in a conversation isn't kept when it is deleted, though it was watched while it became longer.
+func TestDeletedIsNotKept(t *testing.T) {
+	r := newRig(t)
+	rdb := goredis.NewClient(&goredis.Options{Addr: r.redis.Addr()})
+	t.Cleanup(func() { r.must(rdb.Close()) })
+	kept := func() int {
+		t.Helper()
+		pages, err := rdb.Keys(t.Context(), "cache:pages:*").Result()
+		r.must(err)
+		tails, err := rdb.Keys(t.Context(), "cache:conversation:*").Result()
+		r.must(err)
+		return len(pages) + len(tails)
+	}
+	r.must(r.attach("s1", at))
+	for pages := range 4 {
+		r.must(r.say("anna", pages*transcript.PageSize+1))
+		_, _, err := r.reader.Read.Conversation(t.Context(), uid, cid)
+		r.must(err)
+	}
+	if got := kept(); got != 3+1 {
+		t.Fatalf("got %d keys, want one for each page that became full, and one", got)
+	}
+	r.must(r.writer.Delete(t.Context(), uid, &r.conversation))
+	if got := kept(); got != 0 {
+		t.Errorf("%d keys are left, want none", got)
+	}
+	if got := len(closedKeys(uid, &conversation.Conversation{Pages: 10_000})); got != mostClosed {
+		t.Errorf("a conversation without end: got %d keys, want %d", got, mostClosed)
+	}
+}
+
+// Photos are read as they become more, until as many are there as are shown.
+func TestPhotosAreReadAgain(t *testing.T) {
+	r := newRig(t)
+	r.must(r.attach("s1", at))
+	for many := 1; many <= maxPhotos+10; many++ {
+		r.conversation.Photos = many
+		_, err := r.reader.Read.Photos(t.Context(), uid, &r.conversation)
+		r.must(err)
+	}
+	if got := r.reader.Read.photos.Stats().Loads; got != maxPhotos {
+		t.Errorf("%d photos were loaded %d times, as they came, want %d", maxPhotos+10, got, maxPhotos)
+	}
+}
+
+// What is too much of the photos isn't kept behind those that are shown.
+func TestPhotosWithin(t *testing.T) {
+	photos := make([]conversation.Photo, 6)
+	for n := range photos {
+		photos[n].Data = make([]byte, 900_000)
+	}
+	got := within(photos, maxPhotoBytes)
+	if len(got) != 4 {
+		t.Errorf("got %d photos, want the 4 that are within %d bytes", len(got), maxPhotoBytes)
+	}
+	for n, p := range got[len(got):cap(got)] {
+		if p.Data != nil {
+			t.Errorf("photo %d isn't shown, and is kept", len(got)+n)
 		}
 	}
 }

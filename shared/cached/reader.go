@@ -28,7 +28,7 @@ import (
 type Reader struct {
 	tails    *cache.Query[tail]                 // by uid/cid
 	closed   *cache.Query[[]transcript.Segment] // by closedKey
-	photos   *cache.Query[[]conversation.Photo] // by closedKey, with the number of photos; in this process only
+	photos   *cache.Query[[]conversation.Photo] // by closedKey, with how many are shown; in this process only
 	lists    *cache.Group[listing]              // by uid and question
 	usage    *cache.Group[[]usage.Period]       // by uid and span
 	profiles *cache.Query[account.Profile]      // by uid
@@ -41,11 +41,11 @@ const localTTL = time.Minute
 // finishedTTL is for what no longer changes but by hand.
 const finishedTTL = time.Hour
 
-// listTTL is for what a list shows. One with a date is kept for datedTTL: who asks for other dates each time would fill
-// Redis, where it is at all asked for again.
+// listTTL is for the lists that an app opens with. Any other is kept for briefTTL: it is asked for again within a visit if
+// at all, and who asks for another each time would fill Redis.
 const (
 	listTTL  = 10 * time.Minute
-	datedTTL = time.Minute
+	briefTTL = time.Minute
 )
 
 // Profiles may be stale for as long in this process, after as long in Redis: they are changed from outside too, by whom
@@ -75,7 +75,7 @@ func newReader(db *store.Store, rdb *redis.Client) *Reader {
 				if err != nil {
 					return nil, err
 				}
-				photos, err := db.Photos(ctx, parts[0], parts[1], min(many, maxPhotos))
+				photos, err := db.Photos(ctx, parts[0], parts[1], many)
 				return within(photos, maxPhotoBytes), err
 			}),
 		usage: cache.NewGroup(rdb, cache.Options{Name: "usage", Version: 1, LocalTTL: localTTL},
@@ -137,6 +137,18 @@ func closedKey(uid string, c *conversation.Conversation, many int) string {
 	return fmt.Sprintf("%s/%s/%d/%d", uid, c.ID, c.CreatedAt.UnixMicro(), many)
 }
 
+// mostClosed is more pages than can be filled within finishedTTL (17 segments a second): what was kept of fewer has ended.
+const mostClosed = 500
+
+// closedKeys are all under which pages of a conversation may be kept: one for each page that became full while it was watched.
+func closedKeys(uid string, c *conversation.Conversation) []string {
+	var keys []string
+	for many := max(1, c.Pages-mostClosed); many < c.Pages; many++ {
+		keys = append(keys, closedKey(uid, c, many))
+	}
+	return keys
+}
+
 func tailKey(uid, cid string) string { return uid + "/" + cid }
 
 // Head gives a conversation without its segments: 2 reads where nothing is cached.
@@ -186,14 +198,14 @@ func (r *Reader) Photos(ctx context.Context, uid string, c *conversation.Convers
 	if c.Photos == 0 {
 		return nil, nil
 	}
-	return r.photos.Get(ctx, closedKey(uid, c, c.Photos))
+	return r.photos.Get(ctx, closedKey(uid, c, min(c.Photos, maxPhotos)))
 }
 
-// within leaves out the photos from the one on with which all are over so many bytes.
+// within leaves out the photos from the one on with which all are over so many bytes. Nothing of those is kept.
 func within(photos []conversation.Photo, bytes int) []conversation.Photo {
 	for i, p := range photos {
 		if bytes -= len(p.Data); bytes < 0 {
-			return photos[:i]
+			return slices.Clone(photos[:i])
 		}
 	}
 	return photos
@@ -260,20 +272,22 @@ func (q question) key() (string, error) {
 	return string(key), fault.New(fault.Invalid, "ask for conversations", err)
 }
 
+// opens reports whether an app may open with it: the newest of all times and sources, or their number. One user's lists of
+// all 200 limits and 32 filters would hold 1 GB, so only round limits count.
+func (q question) opens() bool {
+	return q.Window.Offset == 0 && q.Window.After == (conversation.Mark{}) && q.Window.Limit%10 == 0 &&
+		len(q.Filter.Sources) == 0 && q.Filter.From.IsZero() && q.Filter.Through.IsZero()
+}
+
 type listing struct {
 	Conversations []conversation.Conversation
 	Count         int
 
-	dated bool // it is known where it was loaded
+	keep time.Duration // it is known where it was loaded
 }
 
 // KeepFor implements [cache.Perishable].
-func (l listing) KeepFor() time.Duration {
-	if l.dated {
-		return datedTTL
-	}
-	return listTTL
-}
+func (l listing) KeepFor() time.Duration { return l.keep }
 
 // List is [store.Store.List]: a read for each conversation where nothing is cached. Of an offset's conversations none
 // is read again if the window before is at hand, as it is for who scrolls. A live conversation is shown as it was when a
@@ -322,7 +336,10 @@ func (r *Reader) list(ctx context.Context, db *store.Store, uid, key string) (l 
 	if err := json.Unmarshal([]byte(key), &q); err != nil {
 		return l, fault.New(fault.Internal, "read key", err)
 	}
-	l.dated = !q.Filter.From.IsZero() || !q.Filter.Through.IsZero()
+	l.keep = briefTTL
+	if q.opens() {
+		l.keep = listTTL
+	}
 	if q.Window == (conversation.Window{}) {
 		l.Count, err = db.Count(ctx, uid, q.Filter)
 		return l, err

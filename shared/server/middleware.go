@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -47,7 +48,7 @@ func traced(next http.Handler) http.Handler {
 	})
 }
 
-// recovered answers 500 where next panics, and logs the panic with its stack.
+// recovered answers 500 where next panics, as RFC 9457 has it, and logs the panic with its stack.
 func recovered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
@@ -60,7 +61,14 @@ func recovered(next http.Handler) http.Handler {
 			}
 			logging.Error(r.Context(), eventPanicked, logging.Recovered(value),
 				slog.String("method", r.Method), slog.String("path", r.URL.Path))
-			http.Error(w, fault.Internal.String(), fault.Internal.HTTPStatus())
+			status := fault.Internal.HTTPStatus()
+			header := w.Header()
+			clear(header) // it was for another answer
+			header.Set("Content-Type", "application/problem+json")
+			header.Set("Cache-Control", "no-store")
+			w.WriteHeader(status)
+			// A client that has gone needs no answer.
+			_, _ = fmt.Fprintf(w, `{"type":"about:blank","title":%q,"status":%d,"detail":%q}`+"\n", http.StatusText(status), status, fault.Internal)
 		}()
 		next.ServeHTTP(w, r)
 	})

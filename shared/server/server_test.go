@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -208,6 +210,24 @@ func TestPanicIsAnsweredAndLoggedOnce(t *testing.T) {
 	}
 	if got := s.logs.String(); strings.Count(got, "boom") != 2 || !strings.Contains(got, `"severity":"CRITICAL"`) {
 		t.Errorf("want one critical line with text and stack, got %s", got)
+	}
+}
+
+// What a panic is answered with is problem details, and nothing of the answer that was being made.
+func TestPanicIsAProblem(t *testing.T) {
+	w := httptest.NewRecorder()
+	recovered(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("ETag", `"1"`)
+		w.Header().Set("Content-Length", "1000")
+		panic("boom")
+	})).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/x", nil))
+	want := http.Header{"Content-Type": {"application/problem+json"}, "Cache-Control": {"no-store"}}
+	if got := w.Result().Header; w.Code != http.StatusInternalServerError || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %d with %v, want 500 with %v", w.Code, got, want)
+	}
+	const body = `{"type":"about:blank","title":"Internal Server Error","status":500,"detail":"internal"}` + "\n"
+	if got := w.Body.String(); got != body {
+		t.Errorf("got %s, want %s", got, body)
 	}
 }
 

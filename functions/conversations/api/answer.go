@@ -43,9 +43,9 @@ type answer struct {
 	body   any
 	header http.Header
 
-	// photos, where there are any, gives the body instead, which is large, and what to call when it was sent. body then is
-	// what tells it from any other.
-	photos func(ctx context.Context) (body any, done func(), err error)
+	// photos, where there are any, gives the body instead, which is large, and the room that it takes. body then is what
+	// tells it from any other.
+	photos func(ctx context.Context) (body any, taken *room, err error)
 }
 
 type handle func(ctx context.Context, r request) (answer, error)
@@ -99,11 +99,12 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, reply answer) {
 		}
 	}
 	if reply.photos != nil {
-		whole, done, err := reply.photos(r.Context())
+		whole, taken, err := reply.photos(r.Context())
 		if err == nil {
-			defer done()
+			defer taken.shrink(0)
 			body.Reset()
 			err = encode(&body, whole)
+			taken.shrink(body.Cap())
 		}
 		if err != nil {
 			header.Del("ETag")

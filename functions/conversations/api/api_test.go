@@ -238,10 +238,14 @@ func TestQueries(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", query, got, want)
 		}
 	}
+	forged := func(year int) string {
+		return "cursor=" + cursor(conversation.Mark{CreatedAt: time.Date(year, 7, 1, 0, 0, 0, 0, time.UTC), ID: "c1"})
+	}
 	for _, query := range []string{
 		"limit=0", "limit=201", "limit=x", "offset=-1", "offset=10001", "statuses=gone", "include_discarded=perhaps",
 		"start_date=yesterday", "end_date=99999-01-01", "cursor=!", "cursor=Zm9v", "sources=a%2Fb",
-		"sources=a,b,c,d,e,f,g,h,i,j,k", "period=weekly",
+		"sources=a,b,c,d,e,f,g,h,i,j,k", "period=weekly", forged(0), forged(10_000),
+		"start_date=0001-01-01T00:00:00%2B10:00", "end_date=9999-12-31T23:00:00-10:00",
 	} {
 		target := "/v1/conversations?" + query
 		if strings.HasPrefix(query, "period") {

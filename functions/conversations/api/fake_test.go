@@ -124,14 +124,24 @@ func (r reader) Anchored(context.Context, string, conversation.Filter, conversat
 	return false
 }
 
-func (r reader) Photos(_ context.Context, _ string, c *conversation.Conversation) ([]conversation.Photo, error) {
+// Photos waits for a load no longer than its caller, as a cache does; the load goes on.
+func (r reader) Photos(ctx context.Context, _ string, c *conversation.Conversation) ([]conversation.Photo, error) {
 	r.mu.Lock()
 	r.looked++
 	r.mu.Unlock()
 	if r.onPhotos != nil {
-		r.onPhotos()
+		loaded := make(chan struct{})
+		go func() {
+			defer close(loaded)
+			r.onPhotos()
+		}()
+		select {
+		case <-loaded:
+		case <-ctx.Done():
+			return nil, fault.New(fault.Unavailable, "load photos", ctx.Err())
+		}
 	}
-	return r.photos[:c.Photos], r.down
+	return r.photos[:min(c.Photos, maxPhotos)], r.down
 }
 
 func (r reader) Admit(_ context.Context, uid string, signedIn time.Time) (account.Profile, error) {

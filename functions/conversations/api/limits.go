@@ -49,21 +49,20 @@ func (l *limits) admit(ctx context.Context, uid string, cost int) error {
 	return nil
 }
 
-// everywhere counts a request together with the other instances. Where that can't be done it is let in.
+// everywhere counts a request together with the other instances, also that of a client who has left: what it asks for is
+// loaded all the same. Where that can't be done it is let in.
 func (l *limits) everywhere(ctx context.Context, uid string, cost int) bool {
 	now := time.Now()
 	if l.shared == nil || l.rate == rate.Inf || now.UnixNano() < l.avoid.Load() {
 		return true
 	}
-	within, cancel := context.WithTimeout(ctx, sharedLimit)
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), sharedLimit)
 	defer cancel()
 	each := time.Duration(float64(time.Second) / float64(l.rate))
 	result, err := l.shared.AllowN(within, "requests:"+uid, redis_rate.Limit{Rate: 1, Period: each, Burst: l.burst}, cost)
 	if err != nil {
-		if ctx.Err() == nil {
-			l.avoid.Store(now.Add(avoidFor).UnixNano())
-			logging.Error(ctx, limitNotShared, fault.New(fault.Unavailable, "count request", err))
-		}
+		l.avoid.Store(now.Add(avoidFor).UnixNano())
+		logging.Error(ctx, limitNotShared, fault.New(fault.Unavailable, "count request", err))
 		return true
 	}
 	return result.Allowed > 0

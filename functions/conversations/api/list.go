@@ -100,10 +100,11 @@ func readCursor(s string) (conversation.Mark, error) {
 	text, err := base64.RawURLEncoding.DecodeString(s)
 	at, id, ok := strings.Cut(string(text), " ")
 	micros, notANumber := strconv.ParseInt(at, 10, 64)
-	if err != nil || !ok || notANumber != nil || !wellFormed(id) {
+	created := time.UnixMicro(micros).UTC()
+	if err != nil || !ok || notANumber != nil || !storable(created) || !wellFormed(id) {
 		return conversation.Mark{}, invalid("cursor", "one that a Link header gave")
 	}
-	return conversation.Mark{CreatedAt: time.UnixMicro(micros).UTC(), ID: id}, nil
+	return conversation.Mark{CreatedAt: created, ID: id}, nil
 }
 
 func invalid(name, want string) error {
@@ -189,9 +190,13 @@ func date(query url.Values, name string) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	for _, layout := range dateLayouts {
-		if t, err := time.Parse(layout, text); err == nil && t.Year() > 0 && t.Year() < 10_000 {
+		if t, err := time.Parse(layout, text); err == nil && storable(t.UTC()) {
 			return t.UTC(), nil
 		}
 	}
 	return time.Time{}, invalid(name, "a time such as 2026-11-23T10:00:00Z")
 }
+
+// storable reports whether Firestore knows a time, which is in UTC: the years from 1 to 9999.
+// https://protobuf.dev/reference/protobuf/google.protobuf/#timestamp
+func storable(t time.Time) bool { return t.Year() > 0 && t.Year() < 10_000 }

@@ -58,12 +58,37 @@ func TestPhotosAreTagged(t *testing.T) {
 	}
 }
 
+// Another photo beyond those that are shown changes no answer.
+func TestPhotosBeyondThoseShown(t *testing.T) {
+	r := photographed(t, maxPhotos)
+	tag := r.call("GET", "/v1/conversations/c1", "").Header.Get("ETag")
+	c := r.stored("anna", "c1")
+	c.Photos++
+	r.store.put("anna", &c)
+	wantStatus(t, r.call("GET", "/v1/conversations/c1", "", "If-None-Match", tag), http.StatusNotModified)
+}
+
+// atOnce is how many answers with as many photos as are shown are made at once.
+const atOnce = photoBytes / (maxPhotos * bytesAPhoto)
+
+// look asks for the conversation c1 and gives the status of the answer.
+func (r *rig) look(ctx context.Context) int {
+	w := httptest.NewRecorder()
+	r.answer(ctx, w)
+	return w.Code
+}
+
+func (r *rig) answer(ctx context.Context, w http.ResponseWriter) {
+	request := httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/conversations/c1", nil)
+	request.Header.Set("Authorization", "Bearer anna")
+	r.ServeHTTP(w, request)
+}
+
 // However many ask for photos at once, few answers with them are under way, and who gives up waiting leaves; all others
 // get theirs.
 func TestPhotosAreBounded(t *testing.T) {
 	r := photographed(t, maxPhotos)
 	synctest.Test(t, func(t *testing.T) {
-		const atOnce = photoBytes / (maxPhotos * bytesAPhoto)
 		gate := make(chan struct{})
 		var mu sync.Mutex
 		holding := 0
@@ -73,17 +98,10 @@ func TestPhotosAreBounded(t *testing.T) {
 			mu.Unlock()
 			<-gate
 		}
-		get := func(ctx context.Context) int {
-			request := httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/conversations/c1", nil)
-			request.Header.Set("Authorization", "Bearer anna")
-			w := httptest.NewRecorder()
-			r.ServeHTTP(w, request)
-			return w.Code
-		}
 		var all sync.WaitGroup
 		for range 80 {
 			all.Go(func() {
-				if got := get(t.Context()); got != http.StatusOK {
+				if got := r.look(t.Context()); got != http.StatusOK {
 					t.Errorf("got status %d, want 200", got)
 				}
 			})
@@ -91,7 +109,7 @@ func TestPhotosAreBounded(t *testing.T) {
 		synctest.Wait()
 		impatient, leave := context.WithCancel(t.Context())
 		all.Go(func() {
-			if got := get(impatient); got != http.StatusServiceUnavailable {
+			if got := r.look(impatient); got != http.StatusServiceUnavailable {
 				t.Errorf("who left: got status %d, want 503", got)
 			}
 		})
@@ -107,6 +125,69 @@ func TestPhotosAreBounded(t *testing.T) {
 		all.Wait()
 		if holding != 80 {
 			t.Errorf("got %d answers with photos, want 80", holding)
+		}
+	})
+}
+
+// Who leaves while photos are loaded makes no room for others, since the load goes on.
+func TestPhotosOfWhoLeft(t *testing.T) {
+	r := photographed(t, maxPhotos)
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		r.store.onPhotos = func() { <-gate }
+		ctx, leave := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		for range atOnce {
+			all.Go(func() { r.look(ctx) })
+		}
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		if r.photos.TryAcquire(1) {
+			t.Errorf("%d loads go on, and there is room for another", atOnce)
+		}
+		close(gate)
+		all.Wait()
+		if !r.photos.TryAcquire(photoBytes) {
+			t.Error("the loads have ended, and some of their room is still taken")
+		}
+	})
+}
+
+// reluctant takes nothing of an answer until its gate is open.
+type reluctant struct {
+	*httptest.ResponseRecorder
+	gate chan struct{}
+}
+
+func (r reluctant) Write(p []byte) (int, error) {
+	<-r.gate
+	return r.ResponseRecorder.Write(p)
+}
+
+// Those who are slow to read hold what they are sent, and others get theirs meanwhile.
+func TestPhotosOfSlowReaders(t *testing.T) {
+	r := photographed(t, maxPhotos)
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		var all sync.WaitGroup
+		for range atOnce {
+			all.Go(func() { r.answer(t.Context(), reluctant{httptest.NewRecorder(), gate}) })
+		}
+		synctest.Wait()
+		patient, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if got := r.look(patient); got != http.StatusOK {
+			t.Errorf("with %d slow readers: got status %d, want 200", atOnce, got)
+		}
+		if r.photos.TryAcquire(photoBytes) {
+			t.Error("what is being sent takes no room")
+			r.photos.Release(photoBytes)
+		}
+		close(gate)
+		all.Wait()
+		if !r.photos.TryAcquire(photoBytes) {
+			t.Error("all was sent, and some of its room is still taken")
 		}
 	})
 }
