@@ -207,52 +207,6 @@ func TestErrorsAreNotKept(t *testing.T) {
 	}
 }
 
-func TestStampede(t *testing.T) {
-	const processes, callers = 4, 250
-	for name, tt := range map[string]struct {
-		fail func(s *redistest.Server)
-		most int64
-	}{
-		"Redis up":     {func(*redistest.Server) {}, 1},
-		"Redis killed": {(*redistest.Server).Kill, processes},
-		"Redis paused": {(*redistest.Server).Pause, processes},
-	} {
-		t.Run(name, func(t *testing.T) {
-			server := redistest.New(t)
-			db := &database{}
-			db.revision.Store(1)
-			asked := make(chan struct{})
-			db.hold = func(ctx context.Context, _ string) {
-				<-asked
-				await(ctx, 20*time.Millisecond)
-			}
-			var done sync.WaitGroup
-			queries := make([]*Query[doc], processes)
-			for i := range queries {
-				queries[i] = process(t, server, Options{}, db.read)
-			}
-			tt.fail(server)
-			for _, q := range queries {
-				for range callers {
-					done.Go(func() { get(t, q, 1) })
-				}
-			}
-			for waiting := int64(0); waiting < processes*(callers-1); { // until all but one of each process wait for that one
-				<-time.After(time.Millisecond)
-				waiting = 0
-				for _, q := range queries {
-					waiting += q.Stats().Shared
-				}
-			}
-			close(asked)
-			done.Wait()
-			if got := db.reads.Load(); got > tt.most {
-				t.Errorf("%d callers: got %d loads, want %d at most", processes*callers, got, tt.most)
-			}
-		})
-	}
-}
-
 // await lets time pass in a load.
 func await(ctx context.Context, d time.Duration) {
 	select {
