@@ -43,7 +43,6 @@ func TestOddFrames(t *testing.T) {
 	}
 }
 
-// What an app says of itself is in the lines of its session, if it is short and printable.
 // Who has no id of its own may be one of several, unless it numbers its audio.
 func TestDevice(t *testing.T) {
 	for _, tt := range []struct {
@@ -65,6 +64,7 @@ func TestDevice(t *testing.T) {
 	}
 }
 
+// What an app says of itself is in the lines of its session, if it is short and printable.
 func TestAppIsLogged(t *testing.T) {
 	const long = "65 characters, which is one more than there is room for in a line"
 	tests := []struct {

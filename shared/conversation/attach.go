@@ -15,7 +15,7 @@ type Device struct {
 	ConversationID string          `firestore:"conversation_id"`
 	SessionID      string          `firestore:"session_id"`
 	Generation     int64           `firestore:"generation"`
-	AttachedAt     time.Time       `firestore:"attached_at"`
+	AttachedAt     time.Time       `firestore:"attached_at"`    // when the session asked to be, for the first time
 	AckedSequence  uint32          `firestore:"acked_sequence"` // what is known between two conversations: see Acked
 	AckedAt        time.Time       `firestore:"acked_at"`
 	AckedBeyond    []time.Duration `firestore:"acked_beyond"`
@@ -136,6 +136,9 @@ func (a Attachment) Point(d Device, c *Conversation) Device {
 	if a.Superseded(d) {
 		return d
 	}
-	d.ConversationID, d.SessionID, d.Generation, d.AttachedAt = c.ID, a.SessionID, c.Session.Generation, a.At
+	if d.SessionID != a.SessionID {
+		d.AttachedAt = a.At
+	}
+	d.ConversationID, d.SessionID, d.Generation = c.ID, a.SessionID, c.Session.Generation
 	return d
 }

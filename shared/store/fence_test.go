@@ -42,6 +42,24 @@ func TestOlderSessionIsFencedOut(t *testing.T) {
 	}
 }
 
+// A session that goes on to its next conversation while a newer one attaches isn't the newer for it.
+func TestLateToAttachAgain(t *testing.T) {
+	s, _ := open(t)
+	now := time.Now()
+	old := attachment("old", now)
+	c := attach(t, s, old)
+	c.End(now, conversation.EndRequested, "")
+	if err := s.Commit(t.Context(), "u", &c); err != nil {
+		t.Fatal(err)
+	}
+	newer := attachment("newer", now.Add(time.Second))
+	old.At, old.Generation = now.Add(2*time.Second), c.Session.Generation
+	attach(t, s, old)
+	if got := attach(t, s, newer); got.Session.ID != "newer" {
+		t.Errorf("the conversation is that of session %q, want of the newer", got.Session.ID)
+	}
+}
+
 // A session whose first attachment comes late, when its client has another session already, doesn't get the device. It may
 // hand in its last words, unless they are heard again.
 func TestLateToAttach(t *testing.T) {

@@ -161,7 +161,7 @@ func TestSlowReaderOfMuch(t *testing.T) {
 		stalled := r.line.stall()
 		segment := fmt.Sprintf(`{"text":%q,"start":0,"end":1}`, strings.Repeat("<", 3900)) // which is told in six times the bytes
 		message := `{"type":"suggested_transcript","segments":[` + strings.Repeat(segment+",", 14) + segment + `]}`
-		for range 50 { // fewer than may wait
+		for range 15 { // fewer than may wait, of 350 KB each
 			r.frame(false, message)
 		}
 		pass(time.Second)

@@ -65,11 +65,16 @@ type draft struct {
 type notes struct {
 	people map[string]conversation.Person // speakers, by number
 	named  map[string]conversation.Person // speakers of segments that don't change any more
-	fresh  map[string]conversation.Person // speakers of segments, as said since the last commit; it may be refused
+	fresh  names                          // of these, what was said since the last commit, which may be refused
 	reason conversation.EndReason         // that ends nothing
 	made   int                            // how many there were
 	stored int                            // how many of them are stored
 	sent   int                            // or in the commit under way
+}
+
+// names are those of speakers, by their number, and of those who spoke a segment, by its id.
+type names struct {
+	people, named map[string]conversation.Person
 }
 
 func (n *notes) news() bool { return n.made > n.stored }
@@ -113,7 +118,7 @@ func (d *draft) begin(stored conversation.Conversation, last transcript.Page) tr
 			change.Deleted = append(change.Deleted, id)
 		}
 	}
-	for id, p := range d.notes.fresh {
+	for id, p := range d.notes.fresh.named {
 		change.Changed = append(change.Changed, d.spokenBy(p, id).Changed...)
 	}
 	return change
@@ -134,15 +139,17 @@ func (d *draft) shown() []string {
 func (d *draft) leave() {
 	d.stored = conversation.Conversation{}
 	d.transcript = nil
-	d.notes = notes{people: d.notes.people, fresh: d.notes.fresh, made: len(d.notes.people)}
-	maps.DeleteFunc(d.notes.fresh, func(id string, _ conversation.Person) bool {
+	d.notes = notes{
+		people: d.notes.people, fresh: names{maps.Clone(d.notes.people), d.notes.fresh.named}, made: len(d.notes.people),
+	}
+	maps.DeleteFunc(d.notes.fresh.named, func(id string, _ conversation.Person) bool {
 		return !slices.ContainsFunc(d.unsaved, func(u utterance) bool { return u.id == id })
 	})
 	d.introduced = nil
 	d.sending, d.sent = 0, nil
 }
 
-// merge takes over what a stored conversation says. What was noted since counts more.
+// merge takes over what a stored conversation says. What was said since counts more; begin sees to that of segments.
 func (n *notes) merge(c conversation.Conversation) {
 	people, named := maps.Clone(c.People), maps.Clone(c.Named)
 	if people == nil {
@@ -151,8 +158,7 @@ func (n *notes) merge(c conversation.Conversation) {
 	if named == nil {
 		named = make(map[string]conversation.Person)
 	}
-	maps.Copy(people, n.people)
-	maps.Copy(named, n.named)
+	maps.Copy(people, n.fresh.people)
 	n.people, n.named = people, named
 }
 
@@ -165,16 +171,20 @@ func (d *draft) name(speaker int, p conversation.Person, segments []string) tran
 	if d.notes.people == nil {
 		d.notes.people = make(map[string]conversation.Person)
 	}
-	d.notes.people[strconv.Itoa(speaker)] = p
+	if d.notes.fresh.people == nil {
+		d.notes.fresh.people = make(map[string]conversation.Person)
+	}
+	if d.notes.fresh.named == nil {
+		d.notes.fresh.named = make(map[string]conversation.Person)
+	}
+	number := strconv.Itoa(speaker)
+	d.notes.people[number], d.notes.fresh.people[number] = p, p
 	if !d.open() {
 		return transcript.Change{}
 	}
-	if d.notes.fresh == nil {
-		d.notes.fresh = make(map[string]conversation.Person)
-	}
 	for _, id := range segments {
-		if len(d.notes.fresh) < maxNamed {
-			d.notes.fresh[id] = p
+		if len(d.notes.fresh.named) < maxNamed {
+			d.notes.fresh.named[id] = p
 		}
 	}
 	return d.spokenBy(p, segments...)
@@ -290,7 +300,7 @@ func (d *draft) committed(stored conversation.Conversation) {
 		d.stored.StartedAt, d.stored.Relisted = began, true // its first words have come meanwhile
 	}
 	if d.notes.stored = d.notes.sent; !d.notes.news() {
-		d.notes.fresh = nil
+		d.notes.fresh = names{}
 	}
 	d.acked.stored = stored.Acked
 	d.unsaved = append([]utterance(nil), d.unsaved[d.sending:]...)

@@ -25,14 +25,8 @@ var introduction = regexp.MustCompile(`(?:^|[^\p{L}])(?:` +
 	` (\p{Lu}[\p{L}'’-]*\p{L})` +
 	`|(?:我叫|我的名字是|我的名字叫|私の名前は|제 이름은 )(\p{L}{1,6}?)(?:です|と申します|입니다|이에요|예요|[^\p{L}]|$))`)
 
-// lookBack is how much of a text is looked at, in bytes: a segment grows at its end, and may be long.
-const lookBack = 512
-
-// introduced is the name by which a speaker introduces themself at the end of a text; empty, if they don't.
+// introduced is the name by which a speaker introduces themself in a text; empty, if they don't.
 func introduced(text string) string {
-	if len(text) > lookBack {
-		text = "x" + text[len(text)-lookBack:] // what was cut is no beginning
-	}
 	found := introduction.FindStringSubmatch(text)
 	if found == nil {
 		return ""

@@ -8,8 +8,6 @@ import (
 )
 
 func TestIntroduced(t *testing.T) {
-	long := strings.Repeat("on and on ", 1000)
-	ada := "Ada" + strings.Repeat(" ", lookBack-len("my name is Ada")) // from whose name on is looked at
 	for text, want := range map[string]string{
 		"Good morning. My name is Ada.":        "Ada",
 		"my name's O'Brien, and I work here":   "O'Brien",
@@ -31,8 +29,6 @@ func TestIntroduced(t *testing.T) {
 		"my name is":                           "",
 		"我叫他明天早上过来一起吃饭吧":                       "",
 		"Hi, I'm fine.":                        "",
-		long + " My name is Ada.":              "Ada",
-		long + "my name is " + ada:             "",
 	} {
 		if got := introduced(text); got != want {
 			t.Errorf("in %q somebody is introduced as %q, want %q", text, got, want)

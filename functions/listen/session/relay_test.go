@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/event"
 	"earshot.dev/shared/fault"
 )
@@ -144,6 +145,43 @@ func TestRelayNumbered(t *testing.T) {
 }
 
 // Pub/Sub takes nothing, or doesn't answer: the session goes on as if nobody wanted to hear, and keeps no more than it may.
+// What a newer session has acknowledged of the audio that it got again isn't told by the older one as well, whose image it is
+// stored with.
+func TestRelayTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := numbered
+		p.Relay, p.MaxImages = 2*time.Second, 1
+		old := startWith(t, p, 1, nil)
+		old.numbered(100)
+		old.ear.say("one.")
+		pass(2 * time.Second)
+		safe := int(old.acked())
+		old.store.setHook(func(c conversation.Conversation, commit func() error) error {
+			if c.Session.ID == numbered.ID {
+				pass(4 * time.Second)
+			}
+			return commit()
+		})
+		old.numbered(100)
+		old.picture("tmp")
+		p.ID = "s2"
+		again := startWith(t, p, 1, old)
+		pass(100 * time.Millisecond)
+		again.number = uint32(safe)
+		again.numbered(100)
+		again.ear.say("two.")
+		old.ended(Superseded)
+		close(again.line.in)
+		again.ended(ClientGone)
+		again.pictured(1)
+		rest := int(again.store.get("c1").Acked.Sequence) - safe
+		want := append(babble(slices.Repeat([]string{"packet"}, safe)...), babble(slices.Repeat([]string{"packet"}, rest)...)...)
+		if got := again.relayed(); safe == 0 || rest == 0 || !bytes.Equal(bytes.Join(got, nil), want) {
+			t.Errorf("told %v, want %d frames and then %d more, each once", lengths(got), safe, rest)
+		}
+	})
+}
+
 func TestRelayFails(t *testing.T) {
 	for _, silent := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

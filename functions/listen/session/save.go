@@ -231,7 +231,9 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		if s.params.Numbered && o.stored.Acked.Sequence > s.draft.acked.stored.Sequence {
 			s.tell(wire.AudioAck(o.stored.Acked.Sequence))
 		}
-		s.relay.acknowledged(ctx, o.acked) // what was read back may be of a newer session, which got the audio again
+		if !s.replaced { // a newer session tells what it gets again; so nothing counts here that was read back, either
+			s.relay.acknowledged(ctx, o.acked)
+		}
 		s.signalStored(ctx, o.at)
 		s.draft.committed(o.stored)
 	}
@@ -255,12 +257,13 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 	}
 }
 
-// yield gives way to a newer session of the device. If that one gets the audio again that is not safe yet, its
-// words are left to it: each is stored once. Images and names aren't in the audio, and are still handed in.
+// yield gives way to a newer session of the device. If that one gets the audio again that is not safe yet, as it does unless
+// the conversation says otherwise, its words are left to it: each is stored once. Images and names aren't in the audio, and
+// are still handed in.
 func (s *scribe) yield(ctx context.Context) {
 	isNew := !s.yielded
 	s.yielded = true
-	if s.params.resends() {
+	if s.params.resends() && (!s.draft.open() || s.draft.stored.Session.Numbered) {
 		s.replaced = true
 		s.draft.drop()
 		s.held, s.endings = nil, nil
@@ -281,7 +284,9 @@ func (s *scribe) begin(stored conversation.Conversation, last transcript.Page) {
 	s.reported.begin(stored.ID, stored.Usage)
 	s.generation = max(s.generation, stored.Session.Generation) // one that is only for last words has none
 	s.device, s.deviceTime = stored.Device, stored.DeviceTime
-	s.relay.into(stored.ID)
+	if !s.replaced {
+		s.relay.into(stored.ID)
+	}
 	s.tell(wire.ConversationSession(stored.ID, stored.WireStatus()))
 	if s.params.Numbered {
 		s.tell(wire.AudioAck(stored.Acked.Sequence))

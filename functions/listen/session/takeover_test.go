@@ -91,6 +91,59 @@ func TestNotInTheAudioAndTakenOver(t *testing.T) {
 	}
 }
 
+// What the person called a speaker in the newer session isn't taken back by what the older one hands in.
+func TestNamedInBoth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old := startWith(t, Params{ID: "s1", Numbered: true}, 1, nil)
+		name := func(r *rig, speaker int, name string) {
+			r.frame(false, fmt.Sprintf(`{"type":"speaker_assigned","speaker_id":%d,"person_id":%q,"person_name":%q,"segment_ids":[]}`, speaker, name, name))
+		}
+		pass(time.Second)
+		old.numbered(50)
+		old.ear.say("word.")
+		name(old, 0, "Ada")
+		pass(2 * time.Second)
+		old.store.setHook(func(c conversation.Conversation, commit func() error) error {
+			if c.Session.ID == "s1" {
+				pass(3 * time.Second)
+			}
+			return commit()
+		})
+		name(old, 1, "Bob")
+		pass(1100 * time.Millisecond)
+		again := startWith(t, Params{ID: "s2", Numbered: true}, 1, old)
+		pass(100 * time.Millisecond)
+		name(again, 0, "Eve")
+		old.ended(Superseded)
+		again.stops()
+		if got := again.store.get("c1").People; got["0"].Name != "Eve" || got["1"].Name != "Bob" {
+			t.Errorf("the speakers are %v, want Eve and Bob", got)
+		}
+	})
+}
+
+// A newer session that doesn't number its audio doesn't get that of the older one again, which stores its words itself.
+func TestTakenOverByOneThatDoesNotNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old := startWith(t, Params{ID: "s1", Numbered: true}, 1, nil)
+		pass(time.Second)
+		old.numbered(50)
+		old.ear.say("one.")
+		pass(2 * time.Second)
+		old.numbered(50)
+		again := startWith(t, Params{ID: "s2"}, 1, old)
+		pass(100 * time.Millisecond)
+		old.ear.say("two.")
+		old.frame(false, `{"type":"speaker_assigned","speaker_id":1,"person_id":"p","person_name":"Ada","segment_ids":[]}`)
+		old.ended(Superseded)
+		again.stops()
+		again.stored("one. two.")
+		if c := again.store.get("c1"); c.Words != 2 {
+			t.Errorf("%d words are counted, want 2", c.Words)
+		}
+	})
+}
+
 // first is the first segment of a stored conversation.
 func (r *rig) first(cid string) transcript.Segment {
 	r.store.mu.Lock()
