@@ -44,7 +44,8 @@ func (o replayOptions) Validate() error {
 
 func main() {
 	var o options
-	command := kong.Parse(&o, kong.Name("deadletter"), kong.Description(description)).Selected().Name
+	exit := func(code int) { os.Exit(min(code, 2)) } // kong's is 80 for what scripts have 2 for
+	command := kong.Parse(&o, kong.Name("deadletter"), kong.Description(description), kong.Exit(exit)).Selected().Name
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, command, o); err != nil {

@@ -41,7 +41,8 @@ type options struct {
 
 func main() {
 	var o options
-	kong.Parse(&o, kong.Name("smoke"), kong.Description(description))
+	exit := func(code int) { os.Exit(min(code, 2)) } // kong's is 80 for what scripts have 2 for
+	kong.Parse(&o, kong.Name("smoke"), kong.Description(description), kong.Exit(exit))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o); err != nil {

@@ -48,7 +48,8 @@ func (o options) Validate() error {
 
 func main() {
 	var o options
-	kong.Parse(&o, kong.Name("workload"), kong.Description(description))
+	exit := func(code int) { os.Exit(min(code, 2)) } // kong's is 80 for what scripts have 2 for
+	kong.Parse(&o, kong.Name("workload"), kong.Description(description), kong.Exit(exit))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := run(ctx, o)
