@@ -61,7 +61,9 @@ func TestBadNetworkWithoutNumbers(t *testing.T) {
 		t.Skip("it takes half a minute")
 	}
 	const devices = 50
-	f := muster(t, devices, 2, cable.Faults{Seed: 1123, Cut: 6 * time.Second})
+	f := muster(t, devices, 2, cable.Faults{
+		Seed: 1123, Cut: 6 * time.Second, Stall: 5 * time.Second, Hang: 2 * time.Second, Delay: 100 * time.Millisecond,
+	})
 	f.each(func(ctx context.Context, _ string, c client.Config) error {
 		return f.speak(ctx, c, fleetSpeech())
 	})

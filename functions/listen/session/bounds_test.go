@@ -173,6 +173,29 @@ func TestSlowReaderOfMuch(t *testing.T) {
 	})
 }
 
+// A conversation that is larger than any that people have is told without its segments, which are not read.
+func TestLargeConversationIsToldWithoutSegments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for pages, want := range map[int]string{maxToldPages: `"text":"word."`, maxToldPages + 1: `"transcript_segments":[]`} {
+			r := start(t, "s1", nil)
+			r.audio(time.Second)
+			r.ear.say("word.")
+			pass(2 * time.Second)
+			r.stops()
+			r.store.edit("c1", func(c *conversation.Conversation) { c.Status = conversation.Completed })
+			c := r.store.get("c1")
+			c.Pages = pages
+			if err := r.session.watch(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			created := string(<-r.session.outbound) + string(<-r.session.outbound)
+			if strings.Count(created, want) != 2 {
+				t.Errorf("%d pages: told %s, want %s twice", pages, created, want)
+			}
+		}
+	})
+}
+
 // Words that can't be stored are kept up to a limit.
 func TestUnsavedTextIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -119,6 +119,47 @@ func TestStallAtTheBeginningOfAWord(t *testing.T) {
 	}
 }
 
+// A network that stops for a moment in a word doesn't make half a word of it, and one that stops for longer keeps none back.
+func TestStallInAWord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		r.audio(time.Second)
+		r.ear.murmur("word.")
+		pass(lull + stall/2)
+		if r.line.told("word.") {
+			t.Error("the word is made final in its middle")
+		}
+		pass(stall)
+		if !r.line.told("word.") {
+			t.Error("the word is kept back")
+		}
+		r.stops()
+	})
+}
+
+// The channels' frames take turns, however long they are: what is kept of one for the beginning of a word isn't dropped since
+// the other had its turn.
+func TestLongFramesTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := newIntake(t.Context(), &babbler{}, newEar(), time.Now(), true)
+		for range 50 {
+			if _, _, err := in.packet(t.Context(), []byte("silence"), time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		held := in.gate.Held()
+		in.beside(2 * lull)
+		if got := in.gate.Held(); held == 0 || got != held {
+			t.Errorf("%d samples are kept after a frame of the other channel, of %d", got, held)
+		}
+		in.beside(2 * lull)
+		if got := in.gate.Held(); got > 0 {
+			t.Errorf("%d samples are kept of a channel that sends no more", got)
+		}
+		_ = in.close(t.Context(), false) // the ear takes anything
+	})
+}
+
 // Only who says goodbye as a person does has chosen to go. A page that is loaded anew, an app that is suspended and a
 // network that is gone come back for what isn't safe.
 func TestWhoChoseToGo(t *testing.T) {

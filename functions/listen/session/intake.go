@@ -23,10 +23,14 @@ const batch = sampleRate / 10
 // sending when nobody speaks, and the last words must not wait for the next ones.
 const lull = time.Second
 
-// stall is how much longer it takes where the audio stopped in a word and is numbered: then it is the network that has
-// stopped, and what it holds comes late, or again. A client has noticed by then that it gets no pings, and connects anew. If
-// it is we who don't take in more, nothing can come: then a recogniser that has heard it all is to say what it has.
-const stall = 4 * pingEvery
+// stall is how much longer it takes where the audio stopped in a word, of which no device knows: then it is the network that
+// has stopped for a moment, and half a word would be made of one.
+const stall = 2 * time.Second
+
+// keptStall is the same where the audio is numbered: what the network holds comes late, or again. A client has noticed by then
+// that it gets no pings, and connects anew. If it is we who don't take in more, nothing can come: then a recogniser that has
+// heard it all is to say what it has.
+const keptStall = 4 * pingEvery
 
 // suspect is the end of what was heard before a cut: a word that reaches into it may be half of one. The client sends
 // the audio again, and the word is recognised when it is whole.
@@ -101,14 +105,18 @@ func newIntake(ctx context.Context, decoder Decoder, stream stt.Stream, origin t
 		decoder: decoder, gate: vad.NewGate(), stream: stream, clock: clock{origin: origin, keeps: keeps},
 		room: make(chan struct{}, 1),
 	}
+	patience := stall
+	if keeps {
+		patience = keptStall
+	}
 	in.silence = time.AfterFunc(lull, func() {
 		in.mu.Lock()
 		defer in.mu.Unlock()
 		switch {
 		case in.closed || !in.gate.Speaking():
-		case keeps && !in.stalled && in.gate.InWord() && (!in.full || in.unheard() > fastAt):
+		case !in.stalled && in.gate.InWord() && (!in.full || in.unheard() > fastAt):
 			in.stalled = true
-			in.silence.Reset(stall)
+			in.silence.Reset(patience)
 		default:
 			in.gate.Pause(func(c vad.Chunk) { in.pass(ctx, c) })
 		}
@@ -168,12 +176,13 @@ func (in *intake) packet(ctx context.Context, packet []byte, at time.Time) (end 
 	return end, true, in.err
 }
 
-// beside notes that audio of another channel came. Where that goes on and this one sends none, it isn't the network that has
-// stopped: what is kept for the beginning of a word holds none, and must not keep all from being acknowledged.
+// beside notes that audio of another channel came. Where that goes on and this one sends none, for longer than a frame may
+// last, it isn't the network that has stopped: what is kept for the beginning of a word holds none, and must not keep all
+// from being acknowledged.
 func (in *intake) beside(d time.Duration) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.apart += d; in.apart >= lull {
+	if in.apart += d; in.apart >= lull+d {
 		in.gate.Forget()
 	}
 }

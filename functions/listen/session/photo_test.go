@@ -219,6 +219,21 @@ func TestImagesBeforeAnEnd(t *testing.T) {
 	})
 }
 
+// The client is told that a conversation of images is being finished, too.
+func TestImagesAloneAreFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startWith(t, Params{ID: "s1", MaxImages: 1}, 1, nil)
+		pass(time.Second)
+		r.picture("tmp")
+		r.frame(false, `{"type":"end"}`)
+		pass(2 * time.Second)
+		if !r.line.told("memory_processing_started") {
+			t.Errorf("told %q", r.line.sent)
+		}
+		r.stops()
+	})
+}
+
 // An image that comes after an end isn't of the conversation that ends, though that still waits for its words.
 func TestImageAfterAnEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -245,7 +245,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 	}
 	switch {
 	case o.gone, o.stored.Status != conversation.Live:
-		if !o.gone && o.stored.Words > 0 {
+		if !o.gone && o.stored.Words+o.stored.Photos > 0 {
 			s.follow(o.stored)
 		}
 		s.draft.leave()

@@ -17,6 +17,7 @@ import (
 const (
 	closeUnsupported = 1003
 	closePolicy      = 1008
+	closeTooLarge    = 1009
 	closeTokenOver   = 4001
 	closeTokenGone   = 4004
 )
@@ -70,8 +71,11 @@ type ending struct {
 	done         bool
 }
 
-// numberSize is that of a packet's number.
-const numberSize = 4
+// numberSize is that of a packet's number, and maxPacket how large one may be, in bytes: a frame has 64 KiB at most.
+const (
+	numberSize = 4
+	maxPacket  = 64<<10 - numberSize
+)
 
 // NewSession makes a session. Messages of the server are told one after the other, while Run runs.
 func NewSession(c Config, told func(Message)) *Session {
@@ -79,10 +83,14 @@ func NewSession(c Config, told func(Message)) *Session {
 	return &Session{config: c, told: told, moved: make(chan struct{}, 1)}
 }
 
-// Send has a packet sent, now or when there is a connection. It never waits.
+// Send has a packet sent, now or when there is a connection. It never waits. One that is too large for any server is given up.
 func (s *Session) Send(packet []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(packet) > maxPacket {
+		s.given++
+		return
+	}
 	s.indexes++
 	s.kept = append(s.kept, item{index: s.indexes, packet: append(make([]byte, numberSize), packet...)})
 	for s.size += len(packet); s.size > maxKept; s.given++ {
@@ -173,7 +181,8 @@ func (s *Session) Run(ctx context.Context) error {
 			if refused++; refused == tokenTries {
 				return err
 			}
-		case frame.Code == closeUnsupported, frame.Code == closePolicy, frame.Code == closeTokenGone:
+		case frame.Code == closeUnsupported, frame.Code == closePolicy, frame.Code == closeTooLarge,
+			frame.Code == closeTokenGone:
 			return err
 		}
 		select {

@@ -364,3 +364,14 @@ func read(ctx context.Context, conn *websocket.Conn) (int, error) {
 	_, data, err := conn.Read(ctx)
 	return len(data), err
 }
+
+// A packet that no server takes is given up, and keeps none back.
+func TestTooLargeIsGivenUp(t *testing.T) {
+	s := client.NewSession(client.Config{}, func(client.Message) {})
+	const most = 64<<10 - 4 // with its number a frame
+	s.Send(make([]byte, most+1))
+	s.Send(make([]byte, most))
+	if s.Dropped() != 1 || s.Unacknowledged() != 1 {
+		t.Errorf("%d packets are given up and %d kept, want one of each", s.Dropped(), s.Unacknowledged())
+	}
+}
