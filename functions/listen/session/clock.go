@@ -17,21 +17,30 @@ type clock struct {
 
 	lag   time.Duration // of the audio when it last gained on the clock
 	since time.Time     // when that was; zero: it doesn't lag
+	from  time.Duration // where the audio went on then
+	last  time.Duration // where it was when more arrived
 }
 
-// arrived notes that audio up to a position has come in by now.
-func (c *clock) arrived(now time.Time, position time.Duration) {
-	lag := now.Sub(c.origin.Add(position))
+// arrived notes that audio up to a position has come in by now. If there turns out to have been a pause, all from a position
+// on was said so much later than at has told.
+func (c *clock) arrived(now time.Time, position time.Duration) (from, later time.Duration) {
+	lag, before := now.Sub(c.origin.Add(position)), c.last
+	c.last = position
 	switch {
 	case lag < 0:
 		c.origin = now.Add(-position)
 	case lag <= drift:
 		c.since = time.Time{}
 	case c.keeps && (c.since.IsZero() || lag <= c.lag-catchUp/2):
-		c.lag, c.since = lag, now
-	case !c.keeps || now.Sub(c.since) >= catchUp:
+		c.lag, c.since, c.from = lag, now, before
+	case !c.keeps:
 		c.origin, c.since = now.Add(-position), time.Time{}
+		return before, lag
+	case now.Sub(c.since) >= catchUp:
+		c.origin, c.since = now.Add(-position), time.Time{}
+		return c.from, lag
 	}
+	return 0, 0
 }
 
 // at is the time at which a position was said.

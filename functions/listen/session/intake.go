@@ -167,7 +167,9 @@ func (in *intake) packet(ctx context.Context, packet []byte, at time.Time) (end 
 	samples = samples[skipped:]
 	in.received += int64(len(samples))
 	if len(samples) > 0 {
-		in.clock.arrived(at, duration(in.received))
+		if from, later := in.clock.arrived(at, duration(in.received)); later > 0 {
+			in.timeline.shift(from, later, duration(in.sent))
+		}
 		in.stalled = false
 		in.silence.Reset(lull)
 		in.gate.Feed(samples, func(c vad.Chunk) { in.pass(ctx, c) })

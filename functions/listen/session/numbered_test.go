@@ -269,6 +269,31 @@ func TestBackpressure(t *testing.T) {
 	})
 }
 
+// What is said in the first second after a pause in which a client sent nothing was said after the pause.
+func TestSaidAfterAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startWith(t, numbered, 1, nil)
+		r.numbered(100)
+		r.ear.say("one.")
+		pass(30 * time.Second)
+		r.ear.mu.Lock()
+		resumed := r.ear.sent
+		r.ear.mu.Unlock()
+		r.numbered(100)
+		r.ear.mu.Lock()
+		second := r.ear.final([]string{"two."}, false)
+		r.ear.mu.Unlock()
+		second.Words[0].Start, second.Words[0].End = resumed+200*time.Millisecond, resumed+400*time.Millisecond
+		r.ear.results <- second
+		pass(2 * time.Second)
+		r.stops()
+		segments := r.store.conversations["c1"].pages[0].Segments
+		if len(segments) != 2 || segments[1].Start < 32*time.Second || segments[1].Start > 33*time.Second {
+			t.Errorf("got %+v, want two segments, of which the second begins after 32 s", segments)
+		}
+	})
+}
+
 func TestClock(t *testing.T) {
 	t0 := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	type arrival struct{ now, position time.Duration }

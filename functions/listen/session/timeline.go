@@ -1,6 +1,9 @@
 package session
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // timeline maps offsets in the audio that was sent to the recogniser to where they were in the audio received, and
 // to the time at which it was said. They differ by all that was left out in between: silence.
@@ -30,6 +33,22 @@ func (t *timeline) add(m mark) {
 		}
 	}
 	t.marks = append(t.marks, m)
+}
+
+// shift has all that was received from a position on said so much later. Up to sent there is audio.
+func (t *timeline) shift(position, later, sent time.Duration) {
+	i := len(t.marks)
+	for ; i > 0 && t.marks[i-1].position >= position; i-- {
+		sent = t.marks[i-1].offset
+		t.marks[i-1].at = t.marks[i-1].at.Add(later)
+	}
+	if i == 0 {
+		return
+	}
+	m := t.marks[i-1]
+	if gone := position - m.position; m.offset+gone < sent { // it is in the middle of a stretch
+		t.marks = slices.Insert(t.marks, i, mark{m.offset + gone, position, m.at.Add(gone + later), m.speech + gone})
+	}
 }
 
 // at is the time at which the sample at offset was said. An offset on the border of two stretches belongs to

@@ -29,6 +29,15 @@ func TestTimeline(t *testing.T) {
 	check("a word's start on the border", line.at(2*time.Second), 30*time.Second)
 	check("a word's end on the border", line.end(2*time.Second), 2*time.Second)
 	check("past the last mark", line.at(5*time.Second), 61*time.Second)
+	line.shift(61*time.Second, 9*time.Second, 6*time.Second) // in the middle of the last stretch
+	check("before what is shifted", line.end(5*time.Second), 61*time.Second)
+	check("what is shifted", line.at(5*time.Second), 70*time.Second)
+	line.shift(60*time.Second, time.Second, 6*time.Second) // a whole stretch, and what follows
+	check("from its beginning", line.at(4*time.Second), 61*time.Second)
+	check("to the end", line.at(6*time.Second), 72*time.Second)
+	line.shift(90*time.Second, time.Second, 6*time.Second) // of which nothing was sent
+	check("no more", line.at(6*time.Second), 72*time.Second)
+	line.marks = line.marks[:3]
 	line.forget(2500 * time.Millisecond)
 	check("after forgetting", line.at(3*time.Second), 31*time.Second)
 	if len(line.marks) != 2 {
