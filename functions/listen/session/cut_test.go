@@ -7,6 +7,7 @@ import (
 
 	"earshot.dev/functions/listen/stt"
 	"earshot.dev/functions/listen/wire"
+	"earshot.dev/shared/conversation"
 )
 
 // Of a session that is cut in mid speech, words are left to the next one that may have been cut as well.
@@ -117,6 +118,36 @@ func TestStallAtTheBeginningOfAWord(t *testing.T) {
 			_ = in.close(t.Context(), false) // the ear takes anything
 		})
 	}
+}
+
+// An end that comes when no more audio is taken in comes behind audio that the client sends again. So it says nothing of the
+// half word that was heard last, which is left to the next session, nor does it end the conversation in this one.
+func TestEndAfterACut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startWith(t, numbered, 1, nil)
+		pass(time.Second)
+		r.numbered(100)
+		r.ear.mute = true
+		r.session.Stop(Drained)
+		pass(100 * time.Millisecond)
+		r.frame(false, `{"type":"end"}`)
+		pass(100 * time.Millisecond)
+		r.ear.mu.Lock()
+		sent := r.ear.sent
+		word := func(text string, ago time.Duration) stt.Word {
+			return stt.Word{Text: text, Start: sent - ago, End: sent - ago + 100*time.Millisecond, Speaker: stt.UnknownSpeaker}
+		}
+		whole, half := word("whole.", 900*time.Millisecond), word("ha", 100*time.Millisecond)
+		r.ear.mu.Unlock()
+		r.ear.results <- stt.Result{End: sent, Words: []stt.Word{whole, half}}
+		r.ear.results <- stt.Result{Final: true, End: sent, Words: []stt.Word{whole, half}}
+		close(r.ear.results)
+		r.ended(Drained)
+		r.stored("whole.")
+		if c := r.store.get("c1"); c.Status != conversation.Live || c.Acked.Sequence >= 100 {
+			t.Errorf("the conversation is %s, acknowledged through %d; want it live, and the half word to come again", c.Status, c.Acked.Sequence)
+		}
+	})
 }
 
 // A network that stops for a moment in a word doesn't make half a word of it, and one that stops for longer keeps none back.

@@ -228,8 +228,9 @@ func (in *intake) note(err error) {
 
 // flush passes on what is still held back and asks the recogniser to make it final. It gives the offset up to
 // which all words will be known then, and the time up to which audio was received. What comes after is not told to be
-// known until cross.
-func (in *intake) flush(ctx context.Context) (through time.Duration, until time.Time) {
+// known until cross. It is late where audio that came before wasn't taken in any more, which the client sends again: what
+// was heard last may still be half a word.
+func (in *intake) flush(ctx context.Context) (through time.Duration, until time.Time, late bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if !in.closed {
@@ -241,9 +242,12 @@ func (in *intake) flush(ctx context.Context) (through time.Duration, until time.
 	if in.received > 0 {
 		until = in.clock.at(duration(in.received))
 	}
+	if in.closed && in.again {
+		return duration(in.sent), until, true
+	}
 	in.flushed = duration(in.sent)
 	in.fences = append(in.fences, fence{in.flushed, duration(in.received - in.gate.Held())})
-	return duration(in.sent), until
+	return duration(in.sent), until, false
 }
 
 // cross lets what comes after a flush be known.

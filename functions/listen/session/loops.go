@@ -165,7 +165,11 @@ func (s *Session) obey(ctx context.Context, frame []byte) {
 	}
 	r := request{ClientMessage: message}
 	if message.Ends() {
-		r.boundary = s.flush(ctx)
+		var late bool
+		if r.boundary, late = s.flush(ctx); late && message.Type == wire.TypeEnd {
+			s.ignored.Add(1) // it comes again, behind the audio that comes again
+			return
+		}
 	}
 	select {
 	case s.requests <- r:
@@ -173,17 +177,18 @@ func (s *Session) obey(ctx context.Context, frame []byte) {
 	}
 }
 
-// flush asks the recogniser for the words of all audio that has come so far.
-func (s *Session) flush(ctx context.Context) boundary {
-	b := boundary{at: time.Now(), through: make([]time.Duration, len(s.intakes))}
+// flush asks the recogniser for the words of all audio that has come so far. It is late once no more is taken in.
+func (s *Session) flush(ctx context.Context) (b boundary, late bool) {
+	b = boundary{at: time.Now(), through: make([]time.Duration, len(s.intakes))}
 	for i, in := range s.intakes {
-		through, until := in.flush(ctx)
+		through, until, over := in.flush(ctx)
+		late = late || over
 		b.through[i] = through
 		if i == 0 || until.After(b.at) {
 			b.at = until
 		}
 	}
-	return b
+	return b, late
 }
 
 // receive takes a channel's results until the stream ends, and gives them times.
