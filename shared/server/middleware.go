@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -61,14 +60,8 @@ func recovered(next http.Handler) http.Handler {
 			}
 			logging.Error(r.Context(), eventPanicked, logging.Recovered(value),
 				slog.String("method", r.Method), slog.String("path", r.URL.Path))
-			status := fault.Internal.HTTPStatus()
-			header := w.Header()
-			clear(header) // it was for another answer
-			header.Set("Content-Type", "application/problem+json")
-			header.Set("Cache-Control", "no-store")
-			w.WriteHeader(status)
-			// A client that has gone needs no answer.
-			_, _ = fmt.Fprintf(w, `{"type":"about:blank","title":%q,"status":%d,"detail":%q}`+"\n", http.StatusText(status), status, fault.Internal)
+			clear(w.Header()) // it was for another answer
+			fault.WriteProblem(w, fault.Internal.HTTPStatus(), fault.Internal.String())
 		}()
 		next.ServeHTTP(w, r)
 	})

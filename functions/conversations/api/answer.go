@@ -139,14 +139,6 @@ func has(lists []string, tag string) bool {
 	return false
 }
 
-// problem says what went wrong, as RFC 9457 has it.
-type problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
-}
-
 // fail answers with an error, and logs it where it isn't the client's.
 func fail(w http.ResponseWriter, r *http.Request, err error) {
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -162,15 +154,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
 	}
-	writeProblem(w, status, fault.ReasonOf(err))
-}
-
-func writeProblem(w http.ResponseWriter, status int, detail string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	// A client that has gone needs no answer.
-	_ = json.NewEncoder(w).Encode(problem{"about:blank", http.StatusText(status), status, detail})
+	fault.WriteProblem(w, status, fault.ReasonOf(err))
 }
 
 // refuse answers where no route is: the mux says whether it is the path or the method that isn't known.
@@ -178,11 +162,11 @@ func refuse(w http.ResponseWriter, r *http.Request, mux http.Handler) {
 	said := &heard{header: http.Header{}, status: http.StatusOK}
 	mux.ServeHTTP(said, r)
 	if said.status != http.StatusMethodNotAllowed {
-		writeProblem(w, http.StatusNotFound, "there is nothing at this path")
+		fault.WriteProblem(w, http.StatusNotFound, "there is nothing at this path")
 		return
 	}
 	w.Header().Set("Allow", said.header.Get("Allow"))
-	writeProblem(w, said.status, "this path takes "+said.header.Get("Allow"))
+	fault.WriteProblem(w, said.status, "this path takes "+said.header.Get("Allow"))
 }
 
 // heard keeps the status and the header of an answer that goes nowhere.

@@ -46,7 +46,7 @@ func wantStatus(t *testing.T, r *http.Response, want int) {
 func wantProblem(t *testing.T, r *http.Response, status int) {
 	t.Helper()
 	wantStatus(t, r, status)
-	p := decode[problem](t, r)
+	p := decode[fault.Problem](t, r)
 	if p.Status != status || p.Detail == "" || p.Title == "" || r.Header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("got %+v, %s", p, r.Header.Get("Content-Type"))
 	}
