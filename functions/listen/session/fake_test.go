@@ -224,6 +224,16 @@ func (m *memory) setHook(hook func(conversation.Conversation, func() error) erro
 	m.onCommit = hook
 }
 
+// slow lets each commit that a session makes to a conversation of its own take so long.
+func (m *memory) slow(sessionID string, d time.Duration) {
+	m.setHook(func(c conversation.Conversation, apply func() error) error {
+		if c.Session.ID == sessionID {
+			pass(d)
+		}
+		return apply()
+	})
+}
+
 func (m *memory) get(cid string) conversation.Conversation {
 	m.mu.Lock()
 	defer m.mu.Unlock()

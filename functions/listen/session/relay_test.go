@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/event"
 	"earshot.dev/shared/fault"
 )
@@ -156,12 +155,7 @@ func TestRelayTakenOver(t *testing.T) {
 		old.ear.say("one.")
 		pass(2 * time.Second)
 		safe := int(old.acked())
-		old.store.setHook(func(c conversation.Conversation, commit func() error) error {
-			if c.Session.ID == numbered.ID {
-				pass(4 * time.Second)
-			}
-			return commit()
-		})
+		old.store.slow(numbered.ID, 4*time.Second)
 		old.numbered(100)
 		old.picture("tmp")
 		p.ID = "s2"

@@ -231,9 +231,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		if s.params.Numbered && o.stored.Acked.Sequence > s.draft.acked.stored.Sequence {
 			s.tell(wire.AudioAck(o.stored.Acked.Sequence))
 		}
-		if !s.replaced { // a newer session tells what it gets again; so nothing counts here that was read back, either
-			s.relay.acknowledged(ctx, o.acked)
-		}
+		s.relay.acknowledged(ctx, o.acked) // what was read back may be of a newer session, which got the audio again
 		s.signalStored(ctx, o.at)
 		s.draft.committed(o.stored)
 	}
@@ -267,6 +265,7 @@ func (s *scribe) yield(ctx context.Context) {
 		s.replaced = true
 		s.draft.drop()
 		s.held, s.endings = nil, nil
+		s.relay = nil // the newer session tells what it gets again
 	}
 	if isNew && s.params.Shared && s.alive() {
 		ctx, cancel := context.WithTimeout(ctx, contendLimit)
@@ -284,9 +283,7 @@ func (s *scribe) begin(stored conversation.Conversation, last transcript.Page) {
 	s.reported.begin(stored.ID, stored.Usage)
 	s.generation = max(s.generation, stored.Session.Generation) // one that is only for last words has none
 	s.device, s.deviceTime = stored.Device, stored.DeviceTime
-	if !s.replaced {
-		s.relay.into(stored.ID)
-	}
+	s.relay.into(stored.ID)
 	s.tell(wire.ConversationSession(stored.ID, stored.WireStatus()))
 	if s.params.Numbered {
 		s.tell(wire.AudioAck(stored.Acked.Sequence))

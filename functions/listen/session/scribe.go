@@ -47,7 +47,7 @@ type scribe struct {
 	intakes   []*intake                       // one for each channel
 	ledger    *ledger                         // of numbered audio
 	appended  *appended
-	relay     *relay
+	relay     *relay // nil: nothing is told of the audio, or no more
 
 	draft    draft
 	murmured time.Time   // the end of the last word, were it final

@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/transcript"
 )
 
@@ -59,12 +58,7 @@ func TestNotInTheAudioAndTakenOver(t *testing.T) {
 				old.ear.say("word.")
 				pass(2 * time.Second)
 				id := old.first("c1").ID
-				old.store.setHook(func(c conversation.Conversation, commit func() error) error {
-					if c.Session.ID == "s1" {
-						pass(3 * time.Second)
-					}
-					return commit()
-				})
+				old.store.slow("s1", 3*time.Second)
 				old.numbered(50)
 				old.ear.say("lost, were it not sent again.")
 				pass(100 * time.Millisecond)
@@ -103,12 +97,7 @@ func TestNamedInBoth(t *testing.T) {
 		old.ear.say("word.")
 		name(old, 0, "Ada")
 		pass(2 * time.Second)
-		old.store.setHook(func(c conversation.Conversation, commit func() error) error {
-			if c.Session.ID == "s1" {
-				pass(3 * time.Second)
-			}
-			return commit()
-		})
+		old.store.slow("s1", 3*time.Second)
 		name(old, 1, "Bob")
 		pass(1100 * time.Millisecond)
 		again := startWith(t, Params{ID: "s2", Numbered: true}, 1, old)
