@@ -9,8 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/alecthomas/kong"
-
+	"earshot.dev/scripts/arguments"
 	"earshot.dev/scripts/deadletter/letterbox"
 )
 
@@ -44,8 +43,7 @@ func (o replayOptions) Validate() error {
 
 func main() {
 	var o options
-	exit := func(code int) { os.Exit(min(code, 2)) } // kong's is 80 for what scripts have 2 for
-	command := kong.Parse(&o, kong.Name("deadletter"), kong.Description(description), kong.Exit(exit)).Selected().Name
+	command := arguments.Parse(&o, "deadletter", description).Selected().Name
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, command, o); err != nil {

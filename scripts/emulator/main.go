@@ -11,8 +11,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/alecthomas/kong"
-
+	"earshot.dev/scripts/arguments"
 	"earshot.dev/shared/firestoretest"
 )
 
@@ -28,8 +27,7 @@ type options struct {
 
 func main() {
 	var o options
-	exit := func(code int) { os.Exit(min(code, 2)) } // kong's is 80 for what scripts have 2 for
-	kong.Parse(&o, kong.Name("emulator"), kong.Description(description), kong.Exit(exit))
+	arguments.Parse(&o, "emulator", description)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := run(ctx, o)

@@ -17,13 +17,14 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/alecthomas/kong"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"earshot.dev/scripts/arguments"
 )
 
 const description = `Builds the functions' images and starts what is in them, for scripts/images --check.
@@ -37,8 +38,7 @@ log it, and end in order when told to.`
 const version = "imagecheck-1"
 
 func main() {
-	exit := func(code int) { os.Exit(min(code, 2)) } // kong's is 80 for what scripts have 2 for
-	kong.Parse(&struct{}{}, kong.Name("imagecheck"), kong.Description(description), kong.Exit(exit))
+	arguments.Parse(&struct{}{}, "imagecheck", description)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx); err != nil {

@@ -14,9 +14,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/alecthomas/kong"
 	"github.com/google/uuid"
 
+	"earshot.dev/scripts/arguments"
 	"earshot.dev/scripts/local/deepgram"
 	"earshot.dev/scripts/local/sphinx"
 	"earshot.dev/scripts/local/stack"
@@ -77,8 +77,7 @@ const keptUser = "user-local"
 
 func main() {
 	var o options
-	exit := func(code int) { os.Exit(min(code, 2)) } // kong's is 80 for what scripts have 2 for
-	kong.Parse(&o, kong.Name("run"), kong.Description(description), kong.Exit(exit))
+	arguments.Parse(&o, "run", description)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second ctrl-C ends it at once, and the functions with it

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
-	"github.com/alecthomas/kong"
 
+	"earshot.dev/scripts/arguments"
 	"earshot.dev/shared/event"
 	"earshot.dev/shared/publisher"
 	"earshot.dev/shared/store"
@@ -54,7 +54,7 @@ const (
 
 func main() {
 	var o options
-	kong.Parse(&o, kong.Name("reconcile"), kong.Description(description), kong.Exit(func(code int) { os.Exit(min(code, exitFailed)) }))
+	arguments.Parse(&o, "reconcile", description)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	same, err := run(ctx, o)

@@ -14,8 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/alecthomas/kong"
-
+	"earshot.dev/scripts/arguments"
 	"earshot.dev/scripts/stream/client"
 	"earshot.dev/scripts/stream/source"
 )
@@ -41,8 +40,7 @@ type options struct {
 
 func main() {
 	var o options
-	exit := func(code int) { os.Exit(min(code, 2)) } // kong's is 80 for what scripts have 2 for
-	kong.Parse(&o, kong.Name("smoke"), kong.Description(description), kong.Exit(exit))
+	arguments.Parse(&o, "smoke", description)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o); err != nil {

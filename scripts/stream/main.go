@@ -14,8 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/alecthomas/kong"
-
+	"earshot.dev/scripts/arguments"
 	"earshot.dev/scripts/stream/client"
 	"earshot.dev/scripts/stream/source"
 	"earshot.dev/scripts/stream/terminal"
@@ -66,8 +65,7 @@ func (o options) Validate() error {
 
 func main() {
 	var o options
-	exit := func(code int) { os.Exit(min(code, 2)) } // kong's is 80 for what scripts have 2 for
-	kong.Parse(&o, kong.Name("stream"), kong.Description(description), kong.Exit(exit))
+	arguments.Parse(&o, "stream", description)
 	ctx, cut := context.WithCancel(context.Background())
 	defer cut()
 	enough := make(chan struct{})

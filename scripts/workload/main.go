@@ -11,8 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/alecthomas/kong"
-
+	"earshot.dev/scripts/arguments"
 	"earshot.dev/shared/cached"
 )
 
@@ -48,8 +47,7 @@ func (o options) Validate() error {
 
 func main() {
 	var o options
-	exit := func(code int) { os.Exit(min(code, 2)) } // kong's is 80 for what scripts have 2 for
-	kong.Parse(&o, kong.Name("workload"), kong.Description(description), kong.Exit(exit))
+	arguments.Parse(&o, "workload", description)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := run(ctx, o)
