@@ -61,6 +61,8 @@ type limits struct {
 
 	// SessionAge is when a session ends in the next pause of speech, and its client comes again. Cloud Run gives it an hour.
 	SessionAge time.Duration `env:"SESSION_AGE" envDefault:"55m"`
+	// SessionIdle is how long a client may send no frame.
+	SessionIdle time.Duration `env:"SESSION_IDLE" envDefault:"90s"`
 }
 
 func readConfig() (config, error) { return env.ParseAs[config]() }

@@ -71,6 +71,7 @@ func TestLimitsFromTheEnvironment(t *testing.T) {
 	usual := limits{
 		MinSilence: 2 * time.Minute, Sessions: 300, UserSessions: 8, FrameBytes: 64 << 10, FramesPerSecond: 1000,
 		SessionBytes: 512 << 20, Images: 100, SessionAge: 55 * time.Minute,
+		SessionIdle: 90 * time.Second,
 	}
 	for _, step := range []struct {
 		env  map[string]string
@@ -80,8 +81,8 @@ func TestLimitsFromTheEnvironment(t *testing.T) {
 		{map[string]string{
 			"MIN_CONVERSATION_TIMEOUT": "1s", "MAX_SESSIONS": "2", "MAX_SESSIONS_PER_USER": "3", "MAX_FRAME_BYTES": "4",
 			"MAX_FRAMES_PER_SECOND": "5", "MAX_SESSION_BYTES": "6", "MAX_SESSION_IMAGES": "7",
-			"SESSION_AGE": "8s",
-		}, limits{time.Second, 2, 3, 4, 5, 6, 7, 8 * time.Second}},
+			"SESSION_AGE": "8s", "SESSION_IDLE": "9s",
+		}, limits{time.Second, 2, 3, 4, 5, 6, 7, 8 * time.Second, 9 * time.Second}},
 	} {
 		for name, value := range step.env {
 			t.Setenv(name, value)

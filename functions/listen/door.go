@@ -137,7 +137,7 @@ func (d *door) admit(ctx context.Context, v visitor, r *http.Request) (session.P
 		ClientConversationID: q.ClientConversationID, SilenceTimeout: q.ConversationTimeout,
 		Vocabulary: v.profile.Vocabulary, Interim: q.Interim, Numbered: q.Acknowledge, CustomSTT: q.CustomSTT,
 		FramesPerSecond: d.limits.FramesPerSecond, MaxBytes: d.limits.SessionBytes, MaxImages: d.limits.Images,
-		Age: d.limits.SessionAge,
+		Age: d.limits.SessionAge, Idle: d.limits.SessionIdle,
 	}
 	if !q.CustomSTT && !d.recognizer.Supports(params.Language) {
 		err := fault.Newf(fault.Invalid, "choose recognizer", "no recogniser for language %q", params.Language)

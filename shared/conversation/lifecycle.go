@@ -9,8 +9,12 @@ type EndReason string
 const (
 	EndSilence   EndReason = "silence"
 	EndAbandoned EndReason = "abandoned" // the sweep found it
+	EndFull      EndReason = "full"      // it is as long as one may be
 	EndRequested EndReason = "requested" // through the API, or the client's end message
 )
+
+// Automatic reports whether nobody asked for the end.
+func (r EndReason) Automatic() bool { return r == EndSilence || r == EndAbandoned || r == EndFull }
 
 // The times after which the sweep looks again at what should have happened by itself.
 const (
@@ -49,7 +53,7 @@ func (c *Conversation) End(now time.Time, reason EndReason, announce string) boo
 		return false
 	}
 	c.Status = Ended
-	if automatic := reason == EndSilence || reason == EndAbandoned; !automatic || c.EndReason == "" {
+	if !reason.Automatic() || c.EndReason == "" {
 		c.EndReason = reason // else it is what the client said before
 	}
 	c.announceEnd(now, announce)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -173,25 +174,33 @@ func TestSlowReaderOfMuch(t *testing.T) {
 	})
 }
 
-// A conversation that is larger than any that people have is told without its segments, which are not read.
-func TestLargeConversationIsToldWithoutSegments(t *testing.T) {
+// A conversation is no longer than who reads it can bear: what is said then goes to the next one.
+func TestLongConversation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for pages, want := range map[int]string{maxToldPages: `"text":"word."`, maxToldPages + 1: `"transcript_segments":[]`} {
-			r := start(t, "s1", nil)
-			r.audio(time.Second)
-			r.ear.say("word.")
-			pass(2 * time.Second)
-			r.stops()
-			r.store.edit("c1", func(c *conversation.Conversation) { c.Status = conversation.Completed })
-			c := r.store.get("c1")
-			c.Pages = pages
-			if err := r.session.watch(t.Context(), c); err != nil {
-				t.Fatal(err)
+		r := startWith(t, Params{ID: "s1", CustomSTT: true}, 1, nil)
+		pass(time.Second)
+		const at = 100 // segments in a message
+		var want []string
+		for len(want) < (maxPages+2)*transcript.PageSize {
+			segments := make([]string, at)
+			for i := range segments {
+				word := fmt.Sprint("w", len(want))
+				segments[i] = fmt.Sprintf(`{"text":%q,"speaker_id":%d,"start":%.1f,"end":%.1f}`,
+					word, i%2, float64(len(want))/5, float64(len(want)+1)/5)
+				want = append(want, word)
 			}
-			created := string(<-r.session.outbound) + string(<-r.session.outbound)
-			if strings.Count(created, want) != 2 {
-				t.Errorf("%d pages: told %s, want %s twice", pages, created, want)
-			}
+			pass(at * time.Second / 5)
+			r.frame(false, `{"type":"suggested_transcript","segments":[`+strings.Join(segments, ",")+`]}`)
+		}
+		pass(time.Second)
+		r.stops()
+		words := r.store.words()
+		if len(words) != 2 || !slices.Equal(slices.Concat(words...), want) {
+			t.Errorf("%d conversations, want each of %d words in one of 2, in order", len(words), len(want))
+		}
+		first := r.store.get("c1")
+		if first.EndReason != conversation.EndFull || first.Pages < maxPages || first.Pages > maxPages+1 {
+			t.Errorf("the first ended as %q with %d pages, want %d or one more", first.EndReason, first.Pages, maxPages)
 		}
 	})
 }
@@ -225,9 +234,9 @@ func TestUnsavedTextIsBounded(t *testing.T) {
 func TestIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, "s1", nil)
-		pass(maxIdle - 2*time.Second)
+		pass(usualIdle - 2*time.Second)
 		r.frame(true, "\x8a\x00")
-		pass(maxIdle - time.Second)
+		pass(usualIdle - time.Second)
 		if r.session.stopping.Err() != nil {
 			t.Error("ended 89 s after the last frame")
 		}

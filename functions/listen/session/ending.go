@@ -22,6 +22,20 @@ type ending struct {
 // maxEndings is how many conversations may be to end at once. A client that sends what it has kept may end several.
 const maxEndings = 64
 
+// maxPages is how many pages a conversation may have, more than a day of talk fills, until the next one begins: who reads a
+// conversation reads all of it. Each may have 256 KB.
+const maxPages = 64
+
+// endByItself has the conversation end where nobody asks for it.
+func (s *scribe) endByItself(now time.Time) {
+	switch {
+	case !now.Before(s.silentAt()):
+		s.end(conversation.EndSilence, boundary{at: s.silentAt()})
+	case s.draft.stored.Pages >= maxPages:
+		s.end(conversation.EndFull, boundary{at: s.draft.heardUntil()})
+	}
+}
+
 // boundary is a place in what was said: a time and, where it is one in the audio that was taken in, for each channel the
 // offset in what was sent.
 type boundary struct {

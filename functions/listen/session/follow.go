@@ -7,16 +7,11 @@ import (
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/fault"
 	"earshot.dev/shared/logging"
-	"earshot.dev/shared/transcript"
 )
 
 // maxFollowed is how many conversations are followed at once. Who ends them faster than they are finished is not
 // told of all.
 const maxFollowed = 4
-
-// maxToldPages is how many pages a conversation may have for the client to be told all of it, more than a day of talk fills. A
-// larger one it is told without segments, as in a list. Each page may have 256 KB.
-const maxToldPages = 64
 
 // follow tells the client that a conversation is being finished, and then that it is, if the session still lives.
 func (s *Session) follow(ctx context.Context, c conversation.Conversation) {
@@ -32,12 +27,9 @@ func (s *Session) follow(ctx context.Context, c conversation.Conversation) {
 }
 
 func (s *Session) watch(ctx context.Context, c conversation.Conversation) error {
-	var segments []transcript.Segment
-	var err error
-	if c.Pages <= maxToldPages {
-		if segments, err = s.store.Segments(ctx, s.params.UID, c.ID); err != nil {
-			return err
-		}
+	segments, err := s.store.Segments(ctx, s.params.UID, c.ID)
+	if err != nil {
+		return err
 	}
 	s.tell(wire.MemoryProcessing(c.Wire(segments)))
 	if c, err = s.store.Finished(ctx, s.params.UID, c.ID); err != nil {

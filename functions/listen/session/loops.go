@@ -257,7 +257,7 @@ func (s *Session) recognizerFailed(ctx context.Context, err error) {
 func (s *Session) write(ctx context.Context) {
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
-	idle := time.NewTimer(maxIdle)
+	idle := time.NewTimer(s.params.Idle)
 	defer idle.Stop()
 	s.send(ctx, wire.Ping)
 	for {
@@ -275,10 +275,10 @@ func (s *Session) write(ctx context.Context) {
 		case <-ping.C:
 			s.send(ctx, wire.Ping)
 		case <-idle.C:
-			left := maxIdle - time.Since(time.Unix(0, s.lastFrame.Load()))
+			left := s.params.Idle - time.Since(time.Unix(0, s.lastFrame.Load()))
 			if left <= 0 {
 				s.Stop(ClientIdle)
-				left = maxIdle
+				left = s.params.Idle
 			}
 			idle.Reset(left)
 		}

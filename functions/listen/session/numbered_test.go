@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,31 @@ import (
 // The tests of this file are about numbered audio (functions/listen/wire/README.md).
 
 var numbered = Params{ID: "s1", Numbered: true}
+
+// However often something is stored, the client is told twice a second at most how far it is safe, and at the end all of it.
+func TestAcksArePaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := numbered
+		p.MaxImages = 100
+		r := startWith(t, p, 1, nil)
+		pass(time.Second)
+		const length = 10 * time.Second
+		for n := range p.MaxImages { // each is stored at once
+			r.packets(5, "silence")
+			r.picture(fmt.Sprint(n))
+		}
+		r.stops()
+		r.line.mu.Lock()
+		acks := strings.Count(strings.Join(r.line.sent, ""), `"audio_ack"`)
+		r.line.mu.Unlock()
+		if most := int(length/ackEvery) + 2; acks < most-5 || acks > most { // at the beginning and the end besides
+			t.Errorf("told %d times in %v, want %d at most", acks, length, most)
+		}
+		if got, want := r.acked(), r.store.get("c1").Acked.Sequence; got != want || want < 450 {
+			t.Errorf("in the end %d is acknowledged, and %d stored", got, want)
+		}
+	})
+}
 
 // What is acknowledged is stored, what isn't final isn't acknowledged, and a later session goes on from there.
 func TestAcknowledged(t *testing.T) {

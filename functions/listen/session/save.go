@@ -221,7 +221,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		return
 	case o.silence.Acked.Sequence > 0:
 		s.draft.acked.stored, s.deviceTime = o.silence.Acked, o.silence.DeviceTime
-		s.tell(wire.AudioAck(o.silence.Acked.Sequence))
+		s.acks.move(o.silence.Acked.Sequence)
 		s.relay.acknowledged(ctx, o.silence.Acked.Sequence)
 		return
 	case o.attached:
@@ -229,7 +229,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		return
 	case o.took:
 		if s.params.Numbered && o.stored.Acked.Sequence > s.draft.acked.stored.Sequence {
-			s.tell(wire.AudioAck(o.stored.Acked.Sequence))
+			s.acks.move(o.stored.Acked.Sequence)
 		}
 		s.relay.acknowledged(ctx, o.acked) // what was read back may be of a newer session, which got the audio again
 		s.signalStored(ctx, o.at)
@@ -238,7 +238,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 	if o.reread && o.stored.Session.ID != s.params.ID && o.stored.Session.Numbered && s.params.resends() {
 		s.yield(ctx)
 	}
-	if (o.reread || o.gone) && !o.took && len(s.endings) > 0 && s.endings[0].reason == conversation.EndSilence {
+	if (o.reread || o.gone) && !o.took && len(s.endings) > 0 && s.endings[0].reason.Automatic() {
 		s.ended() // somebody may have spoken, or it has ended: proceed looks again
 	}
 	switch {
@@ -286,7 +286,7 @@ func (s *scribe) begin(stored conversation.Conversation, last transcript.Page) {
 	s.relay.into(stored.ID)
 	s.tell(wire.ConversationSession(stored.ID, stored.WireStatus()))
 	if s.params.Numbered {
-		s.tell(wire.AudioAck(stored.Acked.Sequence))
+		s.acks.begin(stored.Acked.Sequence)
 	}
 	s.show(s.draft.begin(stored, last))
 }

@@ -46,6 +46,7 @@ type scribe struct {
 	follow    func(conversation.Conversation) // tells the client when it is finished
 	intakes   []*intake                       // one for each channel
 	ledger    *ledger                         // of numbered audio
+	acks      acks                            // likewise
 	appended  *appended
 	relay     *relay // nil: nothing is told of the audio, or no more
 
@@ -86,7 +87,7 @@ type scribe struct {
 
 func newScribe(p Params, store Store, publisher Publisher, ledger *ledger, tell func([]byte), stop func(*Reason)) *scribe {
 	s := &scribe{
-		params: p, store: store, publisher: publisher, ledger: ledger, tell: tell, stop: stop,
+		params: p, store: store, publisher: publisher, ledger: ledger, acks: acks{tell: tell}, tell: tell, stop: stop,
 		appended: newAppended(p, publisher), draft: draft{sessionID: p.ID, suggested: p.CustomSTT}, ackAfter: ackAtFirst, saved: make(chan outcome, 1),
 	}
 	s.announcing.SetLimit(maxAnnouncing)
@@ -110,7 +111,9 @@ func (s *scribe) open(ctx context.Context) error {
 func (s *scribe) run(ctx context.Context, results <-chan heard, requests <-chan request) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	defer s.acks.rest()
 	for {
+		s.acks.proceed()
 		if s.failed && s.over {
 			s.abandon(ctx)
 			return
@@ -216,8 +219,8 @@ func (s *scribe) show(change transcript.Change) {
 // proceed begins what is due. At most one save is under way at any time.
 func (s *scribe) proceed(ctx context.Context) {
 	now := time.Now()
-	if len(s.endings) == 0 && s.draft.open() && !now.Before(s.silentAt()) {
-		s.end(conversation.EndSilence, boundary{at: s.silentAt()})
+	if len(s.endings) == 0 && s.draft.open() {
+		s.endByItself(now)
 	}
 	if s.saving || s.failed {
 		return
@@ -328,6 +331,9 @@ func (s *scribe) wake() time.Time {
 	at := next(now, s.metered, meterEvery)
 	if s.params.Numbered {
 		at = earlier(at, next(now, s.flushed, s.ackAfter))
+	}
+	if s.acks.news() {
+		at = earlier(at, s.acks.due())
 	}
 	if s.saving || s.failed {
 		return at // the save's outcome wakes, or the end

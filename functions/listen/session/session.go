@@ -63,6 +63,7 @@ type Params struct {
 	MaxBytes                          int64          // that are taken in; 0: no limit
 	MaxImages                         int            // that are taken
 	Age                               time.Duration  // from then on it ends in a pause, see Session.age; 0: 55 min
+	Idle                              time.Duration  // without a frame, until the client is gone; 0: 90 s
 	Allowance                         *time.Duration // what is left of the plan's; nil: no limit
 }
 
@@ -119,7 +120,7 @@ const (
 // The limits of a session's life.
 const (
 	usualAge  = 55 * time.Minute
-	maxIdle   = 90 * time.Second
+	usualIdle = 90 * time.Second
 	pingEvery = 10 * time.Second
 	alive     = 2 * time.Second  // a client that sent a frame so lately is
 	openLimit = 10 * time.Second // until it is attached and the recogniser listens
@@ -136,7 +137,7 @@ func (p Params) resends() bool { return p.Numbered && !p.CustomSTT }
 
 // New makes a session with a decoder for each channel; Run is its life.
 func New(p Params, socket Socket, decoders []Decoder, recognizer stt.Recognizer, store Store, publisher Publisher) *Session {
-	p.Age = cmp.Or(p.Age, usualAge)
+	p.Age, p.Idle = cmp.Or(p.Age, usualAge), cmp.Or(p.Idle, usualIdle)
 	s := &Session{
 		params: p, socket: socket, decoders: decoders, recognizer: recognizer, store: store, ledger: &ledger{},
 		early:    &early{opened: make(chan struct{})},
