@@ -120,6 +120,40 @@ func TestSomebodyDeletes(t *testing.T) {
 	})
 }
 
+// Audio of a conversation without words, which whoever finalizes it has counted and deleted, isn't counted again in the next one,
+// though the answer to its commit was lost.
+func TestDeletedForHavingNoWords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		pass(time.Second)
+		deleted := false
+		r.store.setHook(func(_ conversation.Conversation, apply func() error) error {
+			err := apply()
+			if deleted || r.counted("c1").AudioMS < 50_000 {
+				return err
+			}
+			r.store.mu.Lock()
+			defer r.store.mu.Unlock()
+			r.store.conversations["c1"], deleted = nil, true
+			return fault.Newf(fault.Unavailable, "commit", "the answer was lost")
+		})
+		for range 62 * 50 {
+			r.frame(true, "silence")
+			pass(20 * time.Millisecond)
+		}
+		if !deleted {
+			t.Error("a minute wasn't counted")
+		}
+		r.audio(10 * time.Second)
+		r.ear.say("word.")
+		pass(5 * time.Second)
+		r.stops()
+		if got := r.counted("c2"); got.AudioMS > 15_000 {
+			t.Errorf("the next conversation counts %+v, and only ten seconds came since", got)
+		}
+	})
+}
+
 // A newer session of the device takes over while the older one still has words: both keep theirs, and the older
 // goes.
 // The words before the end belong to the conversation, though a recogniser that takes over needs its time for them.

@@ -1,10 +1,7 @@
 package session
 
 import (
-	"cmp"
-	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"earshot.dev/shared/conversation"
@@ -61,24 +58,6 @@ type draft struct {
 	introduced map[int]string // speakers, by the names that were suggested for them
 }
 
-// notes are what the client said beside the audio. They are as they will be once the commit that holds them is done.
-type notes struct {
-	people map[string]conversation.Person // speakers, by number
-	named  map[string]conversation.Person // speakers of segments that don't change any more
-	fresh  names                          // of these, what was said since the last commit, which may be refused
-	reason conversation.EndReason         // that ends nothing
-	made   int                            // how many there were
-	stored int                            // how many of them are stored
-	sent   int                            // or in the commit under way
-}
-
-// names are those of speakers, by their number, and of those who spoke a segment, by its id.
-type names struct {
-	people, named map[string]conversation.Person
-}
-
-func (n *notes) news() bool { return n.made > n.stored }
-
 // acked says what audio is safe as soon as all that is unsaved is stored, and what is so now.
 type acked struct{ next, stored conversation.Acked }
 
@@ -88,9 +67,6 @@ func (a *acked) news() bool { return a.next.Sequence > a.stored.Sequence }
 
 // open reports whether there is a conversation for words to go to.
 func (d *draft) open() bool { return d.stored.ID != "" }
-
-// noted reports whether there are notes to store, in a conversation that is there.
-func (d *draft) noted() bool { return d.open() && d.notes.news() }
 
 // has reports whether a segment is there.
 func (d *draft) has(id string) bool { return d.open() && d.transcript.Has(id) }
@@ -107,12 +83,12 @@ func (d *draft) begin(stored conversation.Conversation, last transcript.Page) tr
 		d.unsaved = slices.DeleteFunc(d.unsaved, func(u utterance) bool { return slices.Contains(stored.Suggested, u.id) })
 	}
 	d.transcript = transcript.Resume(last)
-	d.sending, d.sent = 0, nil
+	d.refused()
 	d.notes.merge(stored)
 	d.acked.stored = stored.Acked
 	d.acked.move(stored.Acked)
 	d.reachBack()
-	change := d.transcript.Add(d.segments()...)
+	change := d.transcript.Add(d.segments(d.unsaved)...)
 	for _, id := range shown {
 		if !d.transcript.Has(id) {
 			change.Deleted = append(change.Deleted, id)
@@ -139,95 +115,43 @@ func (d *draft) shown() []string {
 func (d *draft) leave() {
 	d.stored = conversation.Conversation{}
 	d.transcript = nil
-	d.notes = notes{
-		people: d.notes.people, fresh: names{maps.Clone(d.notes.people), d.notes.fresh.named}, made: len(d.notes.people),
-	}
-	maps.DeleteFunc(d.notes.fresh.named, func(id string, _ conversation.Person) bool {
-		return !slices.ContainsFunc(d.unsaved, func(u utterance) bool { return u.id == id })
-	})
+	d.refused()
+	d.notes = d.notes.next(d.unsaved)
 	d.introduced = nil
+}
+
+// refused notes that nothing of the commit under way took effect.
+func (d *draft) refused() {
 	d.sending, d.sent = 0, nil
+	d.notes.refused()
 }
 
-// merge takes over what a stored conversation says. What was said since counts more; begin sees to that of segments.
-func (n *notes) merge(c conversation.Conversation) {
-	people, named := maps.Clone(c.People), maps.Clone(c.Named)
-	if people == nil {
-		people = make(map[string]conversation.Person)
+// gone forgets a conversation that was deleted. One without words was so by who finalizes it, who has counted what it used, maybe
+// with the commit under way: that is counted at most once.
+func (d *draft) gone() {
+	if d.sending == 0 {
+		d.metered = subtract(d.metered, d.sent)
 	}
-	if named == nil {
-		named = make(map[string]conversation.Person)
-	}
-	maps.Copy(people, n.fresh.people)
-	n.people, n.named = people, named
-}
-
-// maxNamed is how many segments of closed pages are remembered to have been named.
-const maxNamed = 1000
-
-// name says who a speaker is, from now on and in some segments.
-func (d *draft) name(speaker int, p conversation.Person, segments []string) transcript.Change {
-	d.notes.made++
-	if d.notes.people == nil {
-		d.notes.people = make(map[string]conversation.Person)
-	}
-	if d.notes.fresh.people == nil {
-		d.notes.fresh.people = make(map[string]conversation.Person)
-	}
-	if d.notes.fresh.named == nil {
-		d.notes.fresh.named = make(map[string]conversation.Person)
-	}
-	number := strconv.Itoa(speaker)
-	d.notes.people[number], d.notes.fresh.people[number] = p, p
-	if !d.open() {
-		return transcript.Change{}
-	}
-	for _, id := range segments {
-		if len(d.notes.fresh.named) < maxNamed {
-			d.notes.fresh.named[id] = p
-		}
-	}
-	return d.spokenBy(p, segments...)
-}
-
-// spokenBy says who spoke some segments of the conversation that is open.
-func (d *draft) spokenBy(p conversation.Person, segments ...string) transcript.Change {
-	change, others := d.transcript.Name(segments, p.ID, p.ID == conversation.User)
-	for _, id := range others {
-		if len(d.notes.named) < maxNamed {
-			d.notes.named[id] = p
-		}
-	}
-	return change
-}
-
-// spoken gives an utterance the person that its speaker is known to be.
-func (d *draft) spoken(u utterance) utterance {
-	if p, ok := d.notes.people[strconv.Itoa(u.speaker)]; ok && u.person == "" {
-		u.person, u.isUser = p.ID, p.ID == conversation.User
-		if u.isUser {
-			u.person = ""
-		}
-	}
-	return u
+	d.leave()
 }
 
 // drop forgets what was heard and is not stored.
 func (d *draft) drop() {
 	d.unsaved, d.metered = nil, nil
 	d.sending, d.sent = 0, nil
-	d.acked.next = d.acked.stored
 }
 
 // add takes final words in and gives what they change for the client; nothing as long as no conversation is open.
-func (d *draft) add(u utterance) transcript.Change {
-	u = d.spoken(u)
-	d.unsaved = append(d.unsaved, u)
+func (d *draft) add(us ...utterance) transcript.Change {
+	before := len(d.unsaved)
+	for _, u := range us {
+		d.unsaved = append(d.unsaved, d.spoken(u))
+	}
 	if !d.open() {
 		return transcript.Change{}
 	}
 	d.reachBack()
-	return d.transcript.Add(u.segment(d.stored.StartedAt))
+	return d.transcript.Add(d.segments(d.unsaved[before:])...)
 }
 
 // reachBack has a conversation that has no words yet begin with the first: audio that comes again was said before the
@@ -250,9 +174,9 @@ func (d *draft) meter(at time.Time, t usage.Totals) {
 	}
 }
 
-func (d *draft) segments() []transcript.Segment {
-	segments := make([]transcript.Segment, len(d.unsaved))
-	for i, u := range d.unsaved {
+func (d *draft) segments(us []utterance) []transcript.Segment {
+	segments := make([]transcript.Segment, len(us))
+	for i, u := range us {
 		segments[i] = u.segment(d.stored.StartedAt)
 	}
 	return segments
@@ -263,10 +187,7 @@ func (d *draft) segments() []transcript.Segment {
 func (d *draft) commit() (c conversation.Conversation, pages []transcript.Page, flush int64) {
 	c = d.stored
 	flush = c.MarkFlush(d.sessionID)
-	if n := &d.notes; n.news() {
-		c.People, c.Named = maps.Clone(n.people), maps.Clone(n.named)
-		c.EndReason = cmp.Or(n.reason, c.EndReason)
-	}
+	named := d.notes.commit(&c)
 	c.Acked = c.Acked.Latest(d.acked.next)
 	hours := d.metered
 	for _, u := range d.unsaved {
@@ -279,7 +200,7 @@ func (d *draft) commit() (c conversation.Conversation, pages []transcript.Page, 
 		hours = hours.Add(usage.Hours{usage.Hour(u.start): {Words: int64(words)}})
 	}
 	c.Usage = c.Usage.Add(hours)
-	if len(d.unsaved) > 0 || d.notes.news() {
+	if len(d.unsaved) > 0 || named {
 		pages = d.transcript.Unsaved()
 		c.Segments = d.transcript.Len()
 		if c.Segments > 0 {
@@ -288,7 +209,6 @@ func (d *draft) commit() (c conversation.Conversation, pages []transcript.Page, 
 			pages = nil
 		}
 	}
-	d.notes.sent = d.notes.made
 	d.sending, d.sent = len(d.unsaved), d.metered
 	return c, pages, flush
 }
@@ -299,9 +219,7 @@ func (d *draft) committed(stored conversation.Conversation) {
 	if d.stored = stored; stored.Segments == 0 && began.Before(stored.StartedAt) {
 		d.stored.StartedAt, d.stored.Relisted = began, true // its first words have come meanwhile
 	}
-	if d.notes.stored = d.notes.sent; !d.notes.news() {
-		d.notes.fresh = names{}
-	}
+	d.notes.committed()
 	d.acked.stored = stored.Acked
 	d.unsaved = append([]utterance(nil), d.unsaved[d.sending:]...)
 	d.metered = subtract(d.metered, d.sent)

@@ -51,14 +51,18 @@ func (b boundary) before(u utterance) bool {
 	return !u.start.Before(b.at)
 }
 
-// place lays an utterance into the conversation, or keeps it for one that follows. It counts if any ending comes before
+// place lays utterances into the conversation, or keeps them for one that follows. It counts if any ending comes before
 // it: behind one by silence, which is a time, there may be one that the client asked for before that time.
-func (s *scribe) place(u utterance) {
-	if slices.ContainsFunc(s.endings, func(e ending) bool { return e.before(u) }) {
-		s.held = append(s.held, u)
-		return
+func (s *scribe) place(us ...utterance) {
+	belong := make([]utterance, 0, len(us))
+	for _, u := range us {
+		if slices.ContainsFunc(s.endings, func(e ending) bool { return e.before(u) }) {
+			s.held = append(s.held, u)
+		} else {
+			belong = append(belong, u)
+		}
 	}
-	s.show(s.draft.add(u))
+	s.show(s.draft.add(belong...))
 }
 
 // end has the conversation end, or one that follows.
@@ -87,9 +91,7 @@ func (s *scribe) ended() {
 	}
 	held := s.held
 	s.held = nil
-	for _, u := range held {
-		s.place(u)
-	}
+	s.place(held...)
 }
 
 func (s *scribe) cross(b boundary) {

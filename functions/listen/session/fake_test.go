@@ -25,6 +25,7 @@ type memory struct {
 	photos        map[string]conversation.Photo // by conversation and id
 	commits       int
 	reads         int
+	refusals      int                                                         // of Acknowledge
 	onCommit      func(c conversation.Conversation, apply func() error) error // replaces a commit; may apply it
 }
 
@@ -84,10 +85,12 @@ func (m *memory) Attach(_ context.Context, _ string, a conversation.Attachment,
 }
 
 func (m *memory) Acknowledge(_ context.Context, _ string, s conversation.Silence) (time.Time, error) {
+	pass(10 * time.Millisecond)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	d := m.devices[s.Device]
 	if d.SessionID != s.SessionID {
+		m.refusals++
 		return time.Time{}, fault.New(fault.Conflict, "acknowledge", conversation.ErrSuperseded)
 	}
 	d.AckedSequence, d.AckedAt = s.Acked.Sequence, s.Acked.At

@@ -10,6 +10,10 @@ import (
 // with the one after it, so that the ledger is bounded while the store doesn't answer: what is known is told later.
 const maxLedger = 1000
 
+// maxGap is how many frames may be missing: days of audio. What is further ahead is no number of a frame, and would have all
+// that comes after it taken for repeats.
+const maxGap = 1 << 24
+
 // ledger keeps the numbers of the audio frames whose words are not all known yet (functions/listen/wire/README.md).
 // The read loop enters them, the transcribe loop settles them.
 type ledger struct {
@@ -33,6 +37,13 @@ type entry struct {
 // resume begins after what an earlier session had settled.
 func (l *ledger) resume(settled uint32) {
 	l.received, l.settled = settled, settled
+}
+
+// far reports whether a number is too far ahead to be one.
+func (l *ledger) far(sequence uint32) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return sequence > l.received && sequence-l.received > maxGap
 }
 
 // receive notes the number of a frame. It reports false for one that came before. If others are missing in between,

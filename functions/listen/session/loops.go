@@ -33,7 +33,7 @@ type request struct {
 func (s *Session) read(ctx context.Context) {
 	defer close(s.unheard)
 	for {
-		binary, data, err := s.socket.Read(ctx)
+		binary, data, err := s.socket.Read(context.WithoutCancel(ctx)) // whose end would be that of the connection
 		f := frame{time.Now(), binary, data, err}
 		if err == nil {
 			s.lastFrame.Store(f.at.UnixNano())
@@ -84,7 +84,7 @@ func (s *Session) bound(size int) {
 // listen takes in a frame of audio.
 func (s *Session) listen(ctx context.Context, f frame) error {
 	frame, ok := s.framing.Parse(f.data)
-	if !ok {
+	if !ok || s.framing.Numbered && s.ledger.far(frame.Sequence) {
 		s.malformed.Add(1)
 		return nil
 	}
@@ -166,7 +166,7 @@ func (s *Session) obey(ctx context.Context, frame []byte) {
 	r := request{ClientMessage: message}
 	if message.Ends() {
 		var late bool
-		if r.boundary, late = s.flush(ctx); late && message.Type == wire.TypeEnd {
+		if r.boundary, late = s.flush(ctx); late {
 			s.ignored.Add(1) // it comes again, behind the audio that comes again
 			return
 		}
@@ -286,9 +286,10 @@ func (s *Session) write(ctx context.Context) {
 }
 
 // send writes one frame. After one that could not be written the client is gone, and the rest is dropped: it is
-// stored, and the client asks for it when it is back.
+// stored, and the client asks for it when it is back. Nothing is sent when the time is over, which would break the connection
+// before the client is told why it ends.
 func (s *Session) send(ctx context.Context, frame []byte) {
-	if s.unwritable {
+	if s.unwritable || ctx.Err() != nil {
 		return
 	}
 	if err := s.socket.Write(ctx, frame); err != nil {

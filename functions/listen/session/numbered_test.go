@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -37,6 +38,35 @@ func TestAcksArePaced(t *testing.T) {
 		if got, want := r.acked(), r.store.get("c1").Acked.Sequence; got != want || want < 450 {
 			t.Errorf("in the end %d is acknowledged, and %d stored", got, want)
 		}
+	})
+}
+
+// A number far ahead of all others is none: taken for one, it would make repeats of all that follow.
+func TestNumberFarAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startWith(t, numbered, 1, nil)
+		pass(time.Second)
+		r.numbered(50)
+		for _, number := range []uint32{math.MaxUint32, 50 + maxGap + 1} {
+			r.frame(true, numberedPacket(number))
+		}
+		r.numbered(50)
+		r.ear.say("word.")
+		r.packets(100, "silence")
+		pass(3 * time.Second)
+		if got := r.acked(); got < 100 || got > 200 {
+			t.Errorf("%d is acknowledged, want what was sent, about 190", got)
+		}
+		if r.line.told("audio_gap") {
+			t.Error("a gap was told")
+		}
+		r.frame(true, numberedPacket(200+maxGap))
+		pass(100 * time.Millisecond)
+		if !r.line.told(`"audio_gap"`) {
+			t.Error("no gap of what may be missing was told")
+		}
+		r.stops()
+		r.stored("word.")
 	})
 }
 

@@ -17,8 +17,11 @@ import (
 // The tests of this file are about images that come while something else happens to their conversation.
 
 // picture sends an image.
-func (r *rig) picture(id string) {
-	r.frame(false, fmt.Sprintf(`{"type":"image_chunk","id":%q,"index":0,"total":1,"data":"Ynll"}`, id))
+func (r *rig) picture(id string) { r.pictureOf(id, "Ynll") }
+
+// pictureOf sends an image of these bytes, in base64.
+func (r *rig) pictureOf(id, data string) {
+	r.frame(false, fmt.Sprintf(`{"type":"image_chunk","id":%q,"index":0,"total":1,"data":%q}`, id, data))
 }
 
 // pictured checks how many images each conversation has, which it is to count. One that is deleted counts none.
@@ -130,7 +133,8 @@ func TestImageAndLostAnswer(t *testing.T) {
 	}
 }
 
-// An image that the next session is sent again is stored and counted once, and its client told where it is.
+// An image that the next session is sent again is stored and counted once, and its client told where it is. Another image
+// under the same id is another.
 func TestImageAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startWith(t, Params{ID: "s1", MaxImages: 2}, 1, nil)
@@ -141,14 +145,15 @@ func TestImageAgain(t *testing.T) {
 		r.ear.say("one.")
 		pass(2 * time.Second)
 		r.stops()
-		again := startWith(t, Params{ID: "s2", MaxImages: 2}, 1, r)
+		again := startWith(t, Params{ID: "s2", MaxImages: 3}, 1, r)
 		pass(time.Second)
 		again.picture("tmp")
 		again.picture("another")
+		again.pictureOf("tmp", "b3RoZXI=")
 		again.ear.say("two.")
 		pass(2 * time.Second)
 		again.stops()
-		again.pictured(2)
+		again.pictured(3)
 		again.stored("one. two.")
 		if !again.line.told(`{"type":"photo_processing","temp_id":"tmp"`) || !again.line.told(`"temp_id":"another"`) {
 			t.Errorf("told %q", again.line.sent)

@@ -96,7 +96,7 @@ func (s *scribe) image(c wire.ImageChunk) {
 	}
 	s.seen++
 	// The same image gets the same id, so that sending it again stores it once.
-	id := uuid.NewSHA1(uuid.Nil, []byte(s.params.UID+"/"+s.device+"/"+c.ID)).String()
+	id := uuid.NewSHA1(uuid.Nil, slices.Concat([]byte(s.params.UID+"/"+s.device+"/"+c.ID+"/"), data)).String()
 	s.photos = append(s.photos, photo{conversation.Photo{ID: id, Data: data, CreatedAt: time.Now()}, c.ID})
 }
 

@@ -74,6 +74,29 @@ func TestSuggestedAgain(t *testing.T) {
 	})
 }
 
+// A client that was offline sends much at once, and isn't let go for what it is told of it.
+func TestSuggestedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startWith(t, Params{ID: "s1", CustomSTT: true}, 1, nil)
+		pass(time.Minute)
+		var words, segments []string
+		for i := range 3 * outboundQueue {
+			word := fmt.Sprint("w", i)
+			words = append(words, word)
+			segments = append(segments, fmt.Sprintf(`{"text":%q,"speaker_id":%d,"start":%d.1,"end":%d.2}`, word, i%2, i/10, i/10))
+		}
+		stalled := r.line.stall()
+		r.frame(false, `{"type":"suggested_transcript","segments":[`+strings.Join(segments, ",")+`]}`)
+		pass(time.Second)
+		close(stalled)
+		pass(5 * time.Second)
+		r.stops()
+		if got := r.store.get("c1").Words; got != len(words) || !r.line.told(words[len(words)-1]) {
+			t.Errorf("%d words are stored, want %d, and the last was told: %v", got, len(words), r.line.told(words[len(words)-1]))
+		}
+	})
+}
+
 // The older of two sessions, which doesn't know yet that its client has come back, doesn't store what that has sent again.
 func TestSuggestedToBoth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -130,7 +130,7 @@ func (e *ear) murmur(words ...string) bool {
 	return !e.closed
 }
 
-// line is a socket whose other end is the test.
+// line is a socket whose other end is the test. Like a real one, it breaks when the context of a Read or Write ends.
 type line struct {
 	mu      sync.Mutex
 	in      chan frame
@@ -153,6 +153,7 @@ func (l *line) Read(ctx context.Context) (bool, []byte, error) {
 	case <-l.closed:
 		return false, nil, &wire.CloseError{Code: wire.CloseAbnormal, Err: errClosed}
 	case <-ctx.Done():
+		l.Close(wire.CloseAbnormal, "")
 		return false, nil, &wire.CloseError{Code: wire.CloseAbnormal, Err: ctx.Err()}
 	}
 }
@@ -167,8 +168,11 @@ func (l *line) Write(ctx context.Context, data []byte) error {
 		select {
 		case <-stalled:
 		case <-ctx.Done():
-			return ctx.Err()
 		}
+	}
+	if ctx.Err() != nil {
+		l.Close(wire.CloseAbnormal, "")
+		return ctx.Err()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -189,8 +193,10 @@ func (l *line) stall() chan struct{} {
 func (l *line) Close(code int, reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.code, l.reason = code, reason
-	close(l.closed)
+	if l.code == 0 {
+		l.code, l.reason = code, reason
+		close(l.closed)
+	}
 }
 
 func (l *line) told(part string) bool {

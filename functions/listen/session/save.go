@@ -242,8 +242,10 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		s.ended() // somebody may have spoken, or it has ended: proceed looks again
 	}
 	switch {
-	case o.gone, o.stored.Status != conversation.Live:
-		if !o.gone && o.stored.Words+o.stored.Photos > 0 {
+	case o.gone:
+		s.draft.gone()
+	case o.stored.Status != conversation.Live:
+		if o.stored.Words+o.stored.Photos > 0 {
 			s.follow(o.stored)
 		}
 		s.draft.leave()
@@ -261,6 +263,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 func (s *scribe) yield(ctx context.Context) {
 	isNew := !s.yielded
 	s.yielded = true
+	s.draft.acked.next = s.draft.acked.stored // what is safe is told by the newer one
 	if s.params.resends() && (!s.draft.open() || s.draft.stored.Session.Numbered) {
 		s.replaced = true
 		s.draft.drop()

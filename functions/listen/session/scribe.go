@@ -170,13 +170,14 @@ func (s *scribe) take(ctx context.Context, us []utterance) {
 		return
 	}
 	now := time.Now()
-	for _, u := range us {
-		u.known = now
-		n := len(strings.Fields(u.text))
-		s.words += n
-		wordsMade.Add(ctx, int64(n))
-		s.place(u)
+	words := 0
+	for i := range us {
+		us[i].known = now
+		words += len(strings.Fields(us[i].text))
 	}
+	s.words += words
+	wordsMade.Add(ctx, int64(words))
+	s.place(us...)
 	if s.overfull() {
 		s.stop(StoreFailed)
 	}
@@ -274,7 +275,7 @@ const (
 // advance takes in how far the audio is known. It stops before words that wait for the next conversation: what is stored
 // with this one must not tell that they are safe.
 func (s *scribe) advance(now time.Time) {
-	if s.replaced || s.params.CustomSTT && len(s.endings) > 0 {
+	if s.replaced || s.params.CustomSTT && (s.yielded || len(s.endings) > 0) {
 		return
 	}
 	var positions [wire.MaxChannels]uint32

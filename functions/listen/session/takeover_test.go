@@ -85,29 +85,89 @@ func TestNotInTheAudioAndTakenOver(t *testing.T) {
 	}
 }
 
-// What the person called a speaker in the newer session isn't taken back by what the older one hands in.
+// What the person called a speaker in the newer session isn't taken back by what the older one hands in: what that has stored
+// already, or knows from the conversation before.
 func TestNamedInBoth(t *testing.T) {
+	name := func(r *rig, speaker int, name string) {
+		r.frame(false, fmt.Sprintf(`{"type":"speaker_assigned","speaker_id":%d,"person_id":%q,"person_name":%q,"segment_ids":[]}`, speaker, name, name))
+	}
+	for what, tt := range map[string]struct {
+		before func(old *rig) // Ada is named
+		cid    string         // of the conversation that both name in
+	}{
+		"stored": {func(old *rig) {
+			name(old, 0, "Ada")
+			pass(2 * time.Second)
+			old.store.slow("s1", 3*time.Second)
+		}, "c1"},
+		"stored with the next name said meanwhile": {func(old *rig) {
+			pass(2 * time.Second)
+			old.store.slow("s1", time.Second)
+			name(old, 0, "Ada")
+			pass(500 * time.Millisecond)
+			name(old, 1, "Bob")
+			pass(time.Second)
+			old.store.slow("s1", 3*time.Second)
+		}, "c1"},
+		"in the conversation before": {func(old *rig) {
+			name(old, 0, "Ada")
+			pass(2 * time.Second)
+			old.frame(false, `{"type":"end"}`)
+			pass(2 * time.Second)
+			old.numbered(50)
+			old.store.slow("s1", 3*time.Second)
+			old.ear.say("next.")
+			pass(100 * time.Millisecond)
+		}, "c2"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				old := startWith(t, Params{ID: "s1", Numbered: true}, 1, nil)
+				pass(time.Second)
+				old.numbered(50)
+				old.ear.say("word.")
+				tt.before(old)
+				name(old, 1, "Bob")
+				pass(1100 * time.Millisecond)
+				again := startWith(t, Params{ID: "s2", Numbered: true}, 1, old)
+				pass(100 * time.Millisecond)
+				name(again, 0, "Eve")
+				old.ended(Superseded)
+				again.stops()
+				if got := again.store.get(tt.cid).People; got["0"].Name != "Eve" || got["1"].Name != "Bob" {
+					t.Errorf("the speakers are %v, want Eve and Bob", got)
+				}
+			})
+		})
+	}
+}
+
+// A session whose client recognises by itself, and that was put out between two conversations, has no silence stored any
+// more, and doesn't try.
+func TestSilenceTakenOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		old := startWith(t, Params{ID: "s1", Numbered: true}, 1, nil)
-		name := func(r *rig, speaker int, name string) {
-			r.frame(false, fmt.Sprintf(`{"type":"speaker_assigned","speaker_id":%d,"person_id":%q,"person_name":%q,"segment_ids":[]}`, speaker, name, name))
-		}
+		p := Params{ID: "s1", CustomSTT: true, Numbered: true}
+		old := startWith(t, p, 1, nil)
 		pass(time.Second)
-		old.numbered(50)
-		old.ear.say("word.")
-		name(old, 0, "Ada")
+		old.frame(false, `{"type":"suggested_transcript","segments":[{"text":"one.","start":0,"end":0.5}]}`)
+		pass(time.Second)
+		old.frame(false, `{"type":"end"}`)
 		pass(2 * time.Second)
-		old.store.slow("s1", 3*time.Second)
-		name(old, 1, "Bob")
-		pass(1100 * time.Millisecond)
-		again := startWith(t, Params{ID: "s2", Numbered: true}, 1, old)
-		pass(100 * time.Millisecond)
-		name(again, 0, "Eve")
-		old.ended(Superseded)
-		again.stops()
-		if got := again.store.get("c1").People; got["0"].Name != "Eve" || got["1"].Name != "Bob" {
-			t.Errorf("the speakers are %v, want Eve and Bob", got)
+		old.numbered(100)
+		p.ID = "s2"
+		again := startWith(t, p, 1, old)
+		pass(time.Second)
+		began := time.Now()
+		old.session.Stop(Drained)
+		<-old.reason
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %v to end", took)
 		}
+		if got := old.store.refusals; got > 1 {
+			t.Errorf("it was told %d times that a newer session has taken over, want once", got)
+		}
+		again.stops()
+		again.stored("one.", "")
 	})
 }
 
