@@ -190,6 +190,48 @@ func TestDoneStaysDone(t *testing.T) {
 	}
 }
 
+// An attempt outlives its claim, and comes back while the one after it is inside its post. Refused, it leaves the other its
+// claim, and a third push keeps away; taken, it makes the delivery done, also for the other.
+func TestClaimIsTheirs(t *testing.T) {
+	for _, status := range []int{http.StatusServiceUnavailable, http.StatusOK} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			r := newRig(t)
+			r.ClaimTTL = time.Nanosecond // the first one's
+			inside, answer, second := make(chan struct{}), make(chan int), make(chan error, 1)
+			posts := 0
+			r.receiver.answer = func(w http.ResponseWriter, _ *http.Request) {
+				switch posts++; posts {
+				case 1:
+					r.ClaimTTL = time.Minute
+					go func() { second <- r.deliver(t) }()
+					<-inside
+					w.WriteHeader(status)
+				case 2:
+					close(inside)
+					w.WriteHeader(<-answer)
+				default:
+					t.Error("a third post")
+				}
+			}
+			first := r.deliver(t)
+			d := r.store.deliveries["memory_created:c1:finalized:1"]
+			third := r.deliver(t)
+			answer <- http.StatusServiceUnavailable
+			theirs := <-second
+			if status == http.StatusOK {
+				if first != nil || !d.Done || third != nil {
+					t.Errorf("got %v, %+v, then %v; want it done", first, d, third)
+				}
+			} else if !fault.Is(first, fault.Unavailable) || d.Done || d.ClaimedBy == "" || !d.ClaimedUntil.After(time.Now()) || !fault.Is(third, fault.Busy) {
+				t.Errorf("got %v, %+v, then %v; want it claimed by the second, and the third busy", first, d, third)
+			}
+			if !fault.Is(theirs, fault.Unavailable) || r.record().Done != (status == http.StatusOK) {
+				t.Errorf("the second: got %v, and %+v, want unavailable and what the first left", theirs, r.record())
+			}
+		})
+	}
+}
+
 // The answers to both writes are lost: what is read back tells that they took effect.
 func TestEchoes(t *testing.T) {
 	r := newRig(t)
