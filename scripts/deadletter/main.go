@@ -22,7 +22,7 @@ never shown: it may be speech. Where PUBSUB_EMULATOR_HOST is set, the emulator t
 type options struct {
 	Project string        `required:"" env:"PROJECT_ID" help:"Project on Google Cloud (${env})." placeholder:"PROJECT"`
 	Wait    time.Duration `default:"5s" help:"After so long without another letter there are no more."`
-	Limit   int           `default:"1000" help:"Look at so many letters at most."`
+	Limit   int           `default:"1000" help:"Look at so many letters at most; replay --all goes on with so many at a time."`
 
 	List   struct{}      `cmd:"" help:"Show them, and leave them where they are."`
 	Replay replayOptions `cmd:"" help:"Publish them again, and take away those of which that is acknowledged."`
@@ -64,7 +64,7 @@ func run(ctx context.Context, command string, o options) error {
 		if err != nil {
 			return err
 		}
-		return letterbox.Print(os.Stdout, letters)
+		return letterbox.Print(os.Stdout, letters, o.Limit)
 	}
 	replayed, err := box.Replay(ctx, o.Replay.IDs)
 	for _, l := range replayed {

@@ -76,7 +76,7 @@ type Delivery struct {
 	Done      bool        `firestore:"done"`
 	Failed    bool        `firestore:"failed"` // done, without the receiver having taken it
 	Status    int         `firestore:"status"` // of the last answer; 0: none came
-	Title     string      `firestore:"title"`  // of the conversation, as the receiver was told first: each attempt says the same
+	Title     string      `firestore:"title"`  // of the conversation, as each attempt says it; none where there are to be no more
 	UpdatedAt time.Time   `firestore:"updated_at"`
 	ExpiresAt time.Time   `firestore:"expires_at"` // TTL
 
@@ -87,3 +87,6 @@ type Delivery struct {
 	// UpdateTime is the version that the next write replaces; zero is none. It is not stored.
 	UpdateTime time.Time `firestore:"-"`
 }
+
+// DeliveryID is the id of the delivery of an event.
+func DeliveryID(t WebhookType, eventID string) string { return string(t) + ":" + eventID }

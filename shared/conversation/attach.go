@@ -103,6 +103,9 @@ func (a Attachment) Free(c *Conversation) bool {
 func (a Attachment) Resume(c *Conversation, d Device) {
 	c.Attach(Session{ID: a.SessionID, Generation: d.Generation + 1, Numbered: a.Numbered, Traceparent: a.Traceparent})
 	c.SilenceTimeout = a.SilenceTimeout
+	if latest := c.expiry(); c.ExpiresAt.After(latest) { // it is that of a longer timeout
+		c.ExpiresAt = latest
+	}
 	c.Heard(c.FinishedAt)
 }
 

@@ -241,9 +241,12 @@ func (c *Conversation) Heard(at time.Time) {
 		c.FinishedAt = at
 	}
 	if c.Status == Live && c.ExpiresAt.Before(c.FinishedAt.Add(c.SilenceTimeout)) {
-		c.ExpiresAt = c.FinishedAt.Add(c.SilenceTimeout * 3 / 2)
+		c.ExpiresAt = c.expiry()
 	}
 }
+
+// expiry is the latest time at which the sweep looks at a live conversation in which nothing more is said.
+func (c *Conversation) expiry() time.Time { return c.FinishedAt.Add(c.SilenceTimeout * 3 / 2) }
 
 // Owned is a conversation together with whose it is.
 type Owned struct {

@@ -136,6 +136,23 @@ func TestExpiresAtMovesSeldom(t *testing.T) {
 	}
 }
 
+// The sweep looks at a conversation as the session that has it now would have it, also where one before would have waited
+// for longer.
+func TestExpiresAtOfResumed(t *testing.T) {
+	for _, timeout := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Hour} {
+		c := Attachment{SessionID: "s1", SilenceTimeout: 2 * time.Hour, At: start}.Begin("c", Device{})
+		c.Heard(start.Add(30 * time.Second))
+		Attachment{SessionID: "s2", SilenceTimeout: timeout, At: start.Add(40 * time.Second)}.Resume(&c, Device{})
+		first, last := c.FinishedAt.Add(timeout), c.FinishedAt.Add(timeout*3/2)
+		if c.ExpiresAt.Before(first) || c.ExpiresAt.After(last) {
+			t.Errorf("resumed with %v: expires %v, want from %v to %v", timeout, c.ExpiresAt, first, last)
+		}
+		if !c.Expired(last, "ended") || c.Status != Ended {
+			t.Errorf("resumed with %v: %s at %v, want it ended", timeout, c.Status, last)
+		}
+	}
+}
+
 func TestFlushedRemembersFormerSessions(t *testing.T) {
 	c := live()
 	c.Session.Flush = 7

@@ -85,9 +85,13 @@ type Audio struct {
 
 // OfConversation tells that c reached the state that the type, ConversationEnded or ConversationFinalized, names.
 func OfConversation(eventType, uid string, c *conversation.Conversation, now time.Time) (Event, error) {
+	return newEvent(RevisionID(eventType, c.ID, c.Revision), eventType, uid, c.ID, now, Conversation{uid, c.ID, c.Revision})
+}
+
+// RevisionID is the id of the event that OfConversation makes of a revision of a conversation.
+func RevisionID(eventType, cid string, revision int) string {
 	verb := strings.Split(eventType, ".")[1]
-	id := fmt.Sprintf("%s:%s:%d", c.ID, verb, c.Revision)
-	return newEvent(id, eventType, uid, c.ID, now, Conversation{uid, c.ID, c.Revision})
+	return fmt.Sprintf("%s:%s:%d", cid, verb, revision)
 }
 
 // OfUsage tells what c has used in some of its hours, as of the version of it that was committed.

@@ -5,7 +5,9 @@ import (
 
 	"cloud.google.com/go/firestore"
 
+	"earshot.dev/shared/account"
 	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/event"
 	"earshot.dev/shared/fault"
 	"earshot.dev/shared/transcript"
 )
@@ -140,8 +142,9 @@ func (s *Store) Finished(ctx context.Context, uid, cid string) (conversation.Con
 	}
 }
 
-// Delete removes the conversation with its pages and photos, if it is still the version that c was read from. Its device
-// keeps how far its audio was acknowledged: the next conversation goes on from there.
+// Delete removes the conversation with its pages and photos and the deliveries of all its revisions, which know its title,
+// if it is still the version that c was read from. Its device keeps how far its audio was acknowledged: the next
+// conversation goes on from there.
 func (s *Store) Delete(ctx context.Context, uid string, c *conversation.Conversation) error {
 	ref := s.conversation(uid, c.ID)
 	batch := s.client.Batch() //nolint:staticcheck // see Commit
@@ -155,6 +158,10 @@ func (s *Store) Delete(ctx context.Context, uid string, c *conversation.Conversa
 	}
 	for _, photo := range photos {
 		batch.Delete(photo)
+	}
+	for revision := range c.Revision { // they count from 1; one that has no delivery makes no difference
+		told := event.RevisionID(event.ConversationFinalized, c.ID, revision+1)
+		batch.Delete(s.delivery(uid, account.DeliveryID(account.MemoryCreated, told)))
 	}
 	if c.Given {
 		batch.Set(s.deleted(uid, c.ID), map[string]any{"deleted_at": firestore.ServerTimestamp})

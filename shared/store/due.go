@@ -36,13 +36,15 @@ func ownedIn(snapshot *firestore.DocumentSnapshot) conversation.Owned {
 	if o.Conversation, o.Unreadable = decode(snapshot); o.Unreadable == nil {
 		return o
 	}
-	at := func(field string) time.Time {
+	at := func(field string) (time.Time, bool) {
 		value, _ := snapshot.DataAt(field) // where there is none, it is not in that list
-		at, _ := value.(time.Time)
-		return at
+		at, ok := value.(time.Time)
+		return at, ok
 	}
-	o.Conversation = conversation.Conversation{
-		ID: snapshot.Ref.ID, ExpiresAt: at("expires_at"), Pending: &conversation.Pending{Since: at("pending.since")},
+	o.Conversation = conversation.Conversation{ID: snapshot.Ref.ID}
+	o.ExpiresAt, _ = at("expires_at")
+	if since, ok := at("pending.since"); ok {
+		o.Pending = &conversation.Pending{Since: since}
 	}
 	return o
 }

@@ -66,6 +66,8 @@ func TestDue(t *testing.T) {
 		all := slices.DeleteFunc(append(l, u...), func(o conversation.Owned) bool { return o.Unreadable == nil })
 		if err != nil || len(all) != 1 || all[0].ID != "broken" || all[0].UID != "u3" {
 			t.Errorf("one that can't be decoded, by %s: got %+v, %v, want it in its place", field, all, err)
+		} else if untold := all[0].Pending != nil; untold != (field == "since") || all[0].ExpiresAt.IsZero() != untold {
+			t.Errorf("by %s: expires %v, pending %+v; want nothing but what it was found by", field, all[0].ExpiresAt, all[0].Pending)
 		}
 	}
 	if _, err := broken.Delete(t.Context()); err != nil {

@@ -170,6 +170,33 @@ func TestCommitIsFenced(t *testing.T) {
 	}
 }
 
+// A delivery knows the title, which is of what was said.
+func TestDeleteTakesDeliveries(t *testing.T) {
+	s, _ := open(t)
+	c := attach(t, s, attachment("s1", time.Now()))
+	c.Revision = 2
+	if err := s.Commit(t.Context(), "u", &c); err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]bool{ // whether it is of the conversation
+		"memory_created:" + c.ID + ":finalized:1": true, "memory_created:" + c.ID + ":finalized:2": true,
+		"memory_created:another:finalized:1": false,
+	}
+	for id := range ids {
+		if err := s.PutDelivery(t.Context(), "u", &account.Delivery{ID: id, Title: "T"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Delete(t.Context(), "u", &c); err != nil {
+		t.Fatal(err)
+	}
+	for id, gone := range ids {
+		if d, err := s.Delivery(t.Context(), "u", id); fault.Is(err, fault.NotFound) != gone {
+			t.Errorf("%s: got %+v, %v, want it gone: %v", id, d, err, gone)
+		}
+	}
+}
+
 func TestAttach(t *testing.T) {
 	s, _ := open(t)
 	now := time.Now()

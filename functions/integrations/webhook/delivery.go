@@ -56,6 +56,17 @@ func (s *Sender) record(ctx context.Context, uid string, d account.Delivery, not
 	})
 }
 
+// forget takes the title out of a delivery of which there is nothing to tell any more. To delete a conversation takes its
+// deliveries too, but not one that is claimed only then.
+func (s *Sender) forget(ctx context.Context, uid string, d account.Delivery) error {
+	_, err := s.change(ctx, uid, d, func(d *account.Delivery) (bool, error) {
+		known := d.Title != ""
+		d.Title, d.ClaimedBy, d.ClaimedUntil = "", "", time.Time{}
+		return known, nil
+	})
+	return err
+}
+
 // change stores what edit makes of a delivery, and gives what is stored then. An edit that changes nothing is not
 // stored. Where the write is refused or its answer lost, it reads what there is, and edit decides anew.
 func (s *Sender) change(

@@ -99,22 +99,28 @@ func (s *Sender) ConversationFinalized(ctx context.Context, e event.Event) error
 	if err != nil || !wanted(hook) {
 		return fault.Wrap(op, orNobody(err))
 	}
-	id := string(account.MemoryCreated) + ":" + e.ID
+	id := account.DeliveryID(account.MemoryCreated, e.ID)
 	err = s.Hold(ctx, "delivery:"+id, func(ctx context.Context) error {
 		d, err := s.delivery(ctx, told.UID, id)
 		if err != nil || d.Done {
 			return err
 		}
 		c, err := s.memory(ctx, told)
-		if err != nil || c == nil {
+		if err != nil {
 			return err
+		}
+		if c == nil {
+			return s.forget(ctx, told.UID, d)
 		}
 		if d, err = s.claim(ctx, told.UID, d, c.Structured.Title); err != nil || d.Done {
 			return err
 		}
 		body, err := s.body(ctx, told, c, d.Title)
-		if err != nil || body == nil {
+		if err != nil {
 			return err
+		}
+		if body == nil {
+			return s.forget(ctx, told.UID, d)
 		}
 		return s.attempt(ctx, told.UID, d, request{hook: hook, uid: told.UID, id: id, body: body})
 	})
@@ -197,6 +203,9 @@ func (s *Sender) attempt(ctx context.Context, uid string, d account.Delivery, r 
 		d.Attempts++
 		d.Status = status
 		d.Done, d.Failed = !later, refused != nil && !later
+		if d.Done {
+			d.Title = ""
+		}
 	})
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ func TestDelivered(t *testing.T) {
 		t.Errorf("record: got %+v, want %+v", r.record(), want)
 	}
 	d := r.store.deliveries["memory_created:c1:finalized:1"]
-	if left := time.Until(d.ExpiresAt); left < 29*24*time.Hour || d.Webhook != account.MemoryCreated {
+	if left := time.Until(d.ExpiresAt); left < 29*24*time.Hour || d.Webhook != account.MemoryCreated || d.Title != "" {
 		t.Errorf("record: got %+v", d)
 	}
 	if !strings.Contains(r.log.String(), "msg=webhook_delivered") {
@@ -190,6 +190,48 @@ func TestDoneStaysDone(t *testing.T) {
 	}
 }
 
+// An attempt outlives its claim, and comes back while the one after it is inside its post. Refused, it leaves the other its
+// claim, and a third push keeps away; taken, it makes the delivery done, also for the other.
+func TestClaimIsTheirs(t *testing.T) {
+	for _, status := range []int{http.StatusServiceUnavailable, http.StatusOK} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			r := newRig(t)
+			r.ClaimTTL = time.Nanosecond // the first one's
+			inside, answer, second := make(chan struct{}), make(chan int), make(chan error, 1)
+			posts := 0
+			r.receiver.answer = func(w http.ResponseWriter, _ *http.Request) {
+				switch posts++; posts {
+				case 1:
+					r.ClaimTTL = time.Minute
+					go func() { second <- r.deliver(t) }()
+					<-inside
+					w.WriteHeader(status)
+				case 2:
+					close(inside)
+					w.WriteHeader(<-answer)
+				default:
+					t.Error("a third post")
+				}
+			}
+			first := r.deliver(t)
+			d := r.store.deliveries["memory_created:c1:finalized:1"]
+			third := r.deliver(t)
+			answer <- http.StatusServiceUnavailable
+			theirs := <-second
+			if status == http.StatusOK {
+				if first != nil || !d.Done || third != nil {
+					t.Errorf("got %v, %+v, then %v; want it done", first, d, third)
+				}
+			} else if !fault.Is(first, fault.Unavailable) || d.Done || d.ClaimedBy == "" || !d.ClaimedUntil.After(time.Now()) || !fault.Is(third, fault.Busy) {
+				t.Errorf("got %v, %+v, then %v; want it claimed by the second, and the third busy", first, d, third)
+			}
+			if !fault.Is(theirs, fault.Unavailable) || r.record().Done != (status == http.StatusOK) {
+				t.Errorf("the second: got %v, and %+v, want unavailable and what the first left", theirs, r.record())
+			}
+		})
+	}
+}
+
 // The answers to both writes are lost: what is read back tells that they took effect.
 func TestEchoes(t *testing.T) {
 	r := newRig(t)
@@ -284,10 +326,31 @@ func TestPagesMissing(t *testing.T) {
 			if len(r.receiver.got) != 1 {
 				t.Errorf("posted %d times, want once: the last was\n%s", len(r.receiver.got), r.receiver.body[len(r.receiver.body)-1])
 			}
+			if title := r.store.deliveries["memory_created:c1:finalized:1"].Title; (title == "") != deleted {
+				t.Errorf("the delivery has the title %q, want it to have one unless it was deleted", title)
+			}
 			if skipped := strings.Contains(r.log.String(), "msg=webhook_skipped reason=deleted"); skipped != deleted {
 				t.Errorf("skipped as deleted: got %v, want %v:\n%s", skipped, deleted, r.log)
 			}
 		})
+	}
+}
+
+// A conversation is deleted, and then claimed by who had read it before; and the process dies. When the event comes again
+// the title that was stored is forgotten, and the receiver hears nothing.
+func TestClaimedAfterDeletion(t *testing.T) {
+	r := newRig(t)
+	if _, err := r.claim(t.Context(), "u 1", account.Delivery{ID: "memory_created:c1:finalized:1"}, "Title"); err != nil {
+		t.Fatal(err)
+	}
+	r.store.c = nil
+	for range 2 {
+		if err := r.deliver(t); err != nil || len(r.receiver.got) != 0 {
+			t.Errorf("got %v and %d posts, want neither", err, len(r.receiver.got))
+		}
+		if d := r.store.deliveries["memory_created:c1:finalized:1"]; d.Title != "" || d.ClaimedBy != "" || d.Done {
+			t.Errorf("got %+v, want it without a title and a claim", d)
+		}
 	}
 }
 

@@ -81,7 +81,7 @@ func (p *pass) run(ctx context.Context) error {
 		p.late.see(now, overdue)
 		p.late.see(now, unannounced)
 		before := p.at
-		fresh := p.take(nil, &p.at.late, overdue, limit, func(o conversation.Owned) time.Time { return o.ExpiresAt })
+		fresh := p.take(nil, &p.at.late, overdue, limit-min(p.unknown(unannounced), limit/2), func(o conversation.Owned) time.Time { return o.ExpiresAt })
 		fresh = p.take(fresh, &p.at.untold, unannounced, limit, func(o conversation.Owned) time.Time { return o.Pending.Since })
 		switch {
 		case len(fresh) > 0:
@@ -117,13 +117,26 @@ func (p *pass) take(fresh []conversation.Owned, c *cursor, list []conversation.O
 	return fresh
 }
 
+// unknown is how many in a list the pass has not seen. So many places, and half of them at most, are kept for the second
+// list: a long backlog in one must not hold up the other for passes.
+func (p *pass) unknown(list []conversation.Owned) (n int) {
+	for _, o := range list {
+		if !p.seen[key(o)] {
+			n++
+		}
+	}
+	return n
+}
+
 // known reports whether the pass has seen the conversation, and notes that it has now.
 func (p *pass) known(o conversation.Owned) bool {
-	key := o.UID + "/" + o.ID
-	known := p.seen[key]
-	p.seen[key] = true
+	known := p.seen[key(o)]
+	p.seen[key(o)] = true
 	return known
 }
+
+// key is that of seen.
+func key(o conversation.Owned) string { return o.UID + "/" + o.ID }
 
 func (p *pass) work(ctx context.Context, due []conversation.Owned) {
 	p.report.Due += len(due)

@@ -126,3 +126,42 @@ func TestGoesOnWhereItWas(t *testing.T) {
 		}
 	})
 }
+
+// Many in one list don't hold up who is in the other only: both have a share of each round, and what one leaves is the
+// other's.
+func TestBacklogInOneList(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		many, few func(c *conversation.Conversation)
+		count     int
+		told      string
+		ended     int
+	}{
+		{"overdue", nil, end, 2, "few0:ended:1 few1:ended:1", 8},
+		{"untold", end, nil, 2, "few0:ended:1 few1:ended:1", 2},
+		{"overdue, and many untold", nil, complete, 40, "", 5},
+		{"untold, and many overdue", complete, nil, 40, "", 5},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, m, b := newSweeper()
+				s.Batch, s.Limit = 10, 10 // one round
+				for i := range 40 {
+					m.add(fmt.Sprintf("many%02d", i), time.Now(), tt.many)
+				}
+				<-time.After(time.Minute)
+				for i := range tt.count {
+					m.add(fmt.Sprint("few", i), time.Now(), tt.few)
+				}
+				<-time.After(5 * time.Minute)
+				got, err := s.Sweep(t.Context())
+				if want := (Report{Due: 10, Ended: tt.ended, Announced: 10}); got != want || err != nil {
+					t.Errorf("got %+v, %v; want %+v", got, err, want)
+				}
+				if !strings.Contains(b.told(), tt.told) {
+					t.Errorf("told %q, want %q among it", b.told(), tt.told)
+				}
+			})
+		})
+	}
+}

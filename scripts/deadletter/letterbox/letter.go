@@ -76,8 +76,8 @@ func (l Letter) original() *pubsub.Message {
 	return &pubsub.Message{Data: l.data, Attributes: attributes}
 }
 
-// Print writes a table of letters.
-func Print(w io.Writer, letters []Letter) error {
+// Print writes a table of letters, and whether they are as many as were to be looked at.
+func Print(w io.Writer, letters []Letter, limit int) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if len(letters) > 0 {
 		_, _ = fmt.Fprintln(table, "MESSAGE\tEVENT\tTYPE\tSUBJECT\tFROM\tDELIVERIES\tBYTES\tDIED") // Flush has the error
@@ -86,7 +86,11 @@ func Print(w io.Writer, letters []Letter) error {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", word(l.MessageID), word(l.EventID), word(l.Type),
 			word(l.Subject), word(l.From), word(l.Deliveries), l.Bytes, l.Buried.UTC().Format(time.RFC3339)) // likewise
 	}
-	_, _ = fmt.Fprintf(table, "%d dead letters\n", len(letters)) // likewise
+	more := ""
+	if len(letters) >= limit {
+		more = ", which is the limit: there may be more"
+	}
+	_, _ = fmt.Fprintf(table, "%d dead letters%s\n", len(letters), more) // likewise
 	return table.Flush()
 }
 

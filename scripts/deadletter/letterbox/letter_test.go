@@ -38,7 +38,7 @@ func TestPrint(t *testing.T) {
 		})),
 		newLetter(received(map[string]string{"id": "a\nb\x1b[2J", "type": "two words"})),
 	}
-	if err := Print(&b, letters); err != nil {
+	if err := Print(&b, letters, len(letters)+1); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
@@ -55,6 +55,10 @@ func TestPrint(t *testing.T) {
 	}
 	if len(lines) != len(want) {
 		t.Errorf("%d lines, want %q", len(lines), want)
+	}
+	b.Reset()
+	if err := Print(&b, letters, len(letters)); err != nil || !strings.Contains(b.String(), "2 dead letters, which is the limit: there may be more") {
+		t.Errorf("as many as the limit: got %v,\n%s", err, &b)
 	}
 }
 

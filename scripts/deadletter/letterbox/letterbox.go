@@ -30,7 +30,7 @@ const releaseLimit = 10 * time.Second
 // Options bound what is looked at.
 type Options struct {
 	Wait  time.Duration // after so long without another letter there are no more
-	Limit int           // so many letters at most
+	Limit int           // so many letters at a time at most
 }
 
 // Box is the dead letters of a project.
@@ -54,49 +54,87 @@ func (b *Box) Close() {
 	_ = b.client.Close() // all calls have been answered
 }
 
-// List gives the letters, oldest first, and leaves them in the box.
+// List gives the letters, oldest first, and leaves them in the box. Where they are as many as the limit there may be more.
 func (b *Box) List(ctx context.Context) ([]Letter, error) {
-	letters, err := b.take(ctx)
+	letters, err := b.take(ctx, map[string]bool{})
 	return letters, errors.Join(err, b.release(ctx, letters))
 }
 
 // Replay publishes letters again, each to the topic of its type, and takes those away of which Pub/Sub has
-// acknowledged that. It is given ids of messages or events; none: all. It gives what was replayed, with an error for
-// what was not.
+// acknowledged that. It is given ids of messages or events, which it looks for among as many letters as the limit; none:
+// all there are, however many. It gives what was replayed, with an error for what was not.
 func (b *Box) Replay(ctx context.Context, ids []string) (replayed []Letter, err error) {
-	letters, err := b.take(ctx)
+	r := &replaying{box: b, topics: map[string]*pubsub.Publisher{}}
 	defer func() {
-		left := slices.DeleteFunc(letters, func(l Letter) bool {
-			return slices.ContainsFunc(replayed, func(r Letter) bool { return r.ackID == l.ackID })
-		})
-		err = errors.Join(err, b.release(ctx, left))
-	}()
-	if err != nil {
-		return nil, err
-	}
-	topics := map[string]*pubsub.Publisher{}
-	defer func() {
-		for _, topic := range topics {
+		for _, topic := range r.topics {
 			topic.Stop()
 		}
+		err = errors.Join(err, b.release(ctx, r.left))
 	}()
-	var errs []error
+	known := map[string]bool{}
+	for {
+		letters, err := b.take(ctx, known)
+		if err != nil {
+			r.left = append(r.left, letters...)
+			return r.replayed, errors.Join(append(r.errs, err)...)
+		}
+		if len(ids) > 0 {
+			r.errs = b.missing(ids, letters)
+		}
+		r.round(ctx, ids, letters)
+		if len(ids) > 0 || len(letters) < b.Limit {
+			return r.replayed, errors.Join(r.errs...)
+		}
+	}
+}
+
+// missing has an error for each id that is not that of a letter.
+func (b *Box) missing(ids []string, letters []Letter) (errs []error) {
+	among := ""
+	if len(letters) >= b.Limit {
+		among = fmt.Sprintf(" among %d, which is the limit: there may be more", len(letters))
+	}
 	for _, id := range ids {
 		if !slices.ContainsFunc(letters, func(l Letter) bool { return l.is(id) }) {
-			errs = append(errs, fmt.Errorf("there is no dead letter %s", id))
+			errs = append(errs, fmt.Errorf("there is no dead letter %s%s", id, among))
 		}
+	}
+	return errs
+}
+
+// replaying is one call of Replay.
+type replaying struct {
+	box      *Box
+	topics   map[string]*pubsub.Publisher
+	replayed []Letter
+	left     []Letter // to be given back at the end: before, they would come again
+	errs     []error
+}
+
+// round replays those of the letters that have one of the ids, or all. An event that was replayed in a round before isn't
+// replayed again: it may have died of that, and would for ever.
+func (r *replaying) round(ctx context.Context, ids []string, letters []Letter) {
+	before := map[string]bool{}
+	for _, l := range r.replayed {
+		before[l.EventID] = true
 	}
 	for _, l := range letters {
 		if len(ids) > 0 && !slices.ContainsFunc(ids, l.is) {
+			r.left = append(r.left, l)
 			continue
 		}
-		if err := b.replay(ctx, topics, l); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", l.MessageID, err))
+		err := fmt.Errorf("its event %q was published again just before", l.EventID)
+		if !before[l.EventID] {
+			err = r.box.replay(ctx, r.topics, l)
+		}
+		if err != nil {
+			r.left = append(r.left, l)
+			r.errs = append(r.errs, fmt.Errorf("%s: %w", l.MessageID, err))
 			continue
 		}
-		replayed = append(replayed, l)
+		l.data, l.attributes = nil, nil // it may be one of very many
+		r.replayed = append(r.replayed, l)
 	}
-	return replayed, errors.Join(errs...)
 }
 
 // replay publishes a letter and then takes it away. If it can't be taken away it is there for another time, which is
@@ -119,11 +157,10 @@ func (b *Box) replay(ctx context.Context, topics map[string]*pubsub.Publisher, l
 	return nil
 }
 
-// take pulls letters until no more come. Pub/Sub may say that there are none although there are, so it is asked until
-// the wait is over.
-func (b *Box) take(ctx context.Context) ([]Letter, error) {
+// take pulls letters that are not known yet, by the ids of their messages, until no more come or they are as many as the
+// limit. Pub/Sub may say that there are none although there are, so it is asked until the wait is over.
+func (b *Box) take(ctx context.Context, known map[string]bool) ([]Letter, error) {
 	var letters []Letter
-	known := map[string]bool{}
 	last := time.Now()
 	for len(letters) < b.Limit && time.Since(last) < b.Wait {
 		received, err := b.pull(ctx, b.Limit-len(letters))
