@@ -226,6 +226,23 @@ func TestLostAnswerToATransaction(t *testing.T) {
 	}
 }
 
+// A transaction that collides with others is tried anew, more often than the client would.
+func TestCollisions(t *testing.T) {
+	s, server := open(t)
+	if server == nil {
+		t.Skip("an emulator doesn't fail when it is told to")
+	}
+	server.Inject(firestoretest.Fault{Method: "Commit", Code: codes.Aborted, Times: transactTries - 1})
+	attach(t, s, attachment("s1", time.Now()))
+	if calls := server.Calls("Commit"); calls != transactTries {
+		t.Errorf("%d commits, want %d", calls, transactTries)
+	}
+	server.Inject(firestoretest.Fault{Method: "Commit", Code: codes.Aborted, Times: transactTries})
+	if _, _, err := s.Attach(t.Context(), "u", attachment("s2", time.Now())); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("after %d collisions: %v, want unavailable", transactTries, err)
+	}
+}
+
 // A conversation in which nothing was said is deleted. What was acknowledged with it is not heard, nor counted, again.
 func TestNumbersGoOnFromWhatIsDeleted(t *testing.T) {
 	s, _ := open(t)

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"cloud.google.com/go/firestore"
+	"github.com/cenkalti/backoff/v5"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -59,23 +61,30 @@ func fieldTag(f reflect.StructField) (name string, optional bool) {
 	return name, option == "omitempty"
 }
 
-// transact runs f in a transaction, and in another one where the answer to the first one's commit was lost. The client
-// sends a commit again that fails with Unavailable, and the service, if it has taken it, refuses the second one: the
-// transaction has expired. So what f does must be the same done twice.
+// transact runs f in a transaction, and in another one where it collided with one of somebody else's, or where the answer to
+// its commit was lost. The client sends a commit again that fails with Unavailable, and the service, if it has taken it,
+// refuses the second one: the transaction has expired. So what f does must be the same done twice. Of collisions the client
+// would take care too, and pause for up to 15 s in all: a session that ends has less.
 func (s *Store) transact(ctx context.Context, f func(context.Context, *firestore.Transaction) error,
 	options ...firestore.TransactionOption,
 ) error {
-	err := s.client.RunTransaction(ctx, f, options...)
-	for try := 1; try < transactTries && expired(err); try++ {
-		err = s.client.RunTransaction(ctx, f, options...)
-	}
+	options = append(options, firestore.MaxAttempts(1))
+	pace := backoff.NewExponentialBackOff()
+	pace.InitialInterval, pace.MaxInterval = 50*time.Millisecond, time.Second
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := s.client.RunTransaction(ctx, f, options...)
+		if err != nil && status.Code(err) != codes.Aborted && !expired(err) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(pace), backoff.WithMaxTries(transactTries))
 	if expired(err) {
 		return fault.New(fault.Unavailable, "commit transaction", err)
 	}
 	return err
 }
 
-const transactTries = 3
+const transactTries = 8
 
 // expired reports whether a transaction was over before its commit came. The code is that of any request that is wrong;
 // only the text tells.

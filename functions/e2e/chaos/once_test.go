@@ -40,7 +40,8 @@ func (s *system) checkEvents(t *testing.T, webhooks map[string]bool) {
 	t.Logf("%d events", events)
 }
 
-// checkLogs wants no race, no panic and nothing critical in the logs, and no revision of a conversation to be completed twice.
+// checkLogs wants no race, no panic and nothing critical in the logs, and no revision of a conversation to be completed twice. An
+// image may be lost where the store doesn't answer for as long as a session has to end: its client wasn't told that it is stored.
 func (s *system) checkLogs(t *testing.T) {
 	t.Helper()
 	file, err := os.Open(s.logs)
@@ -51,7 +52,12 @@ func (s *system) checkLogs(t *testing.T) {
 	completed := map[string]int{}
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 1<<20)
+	images := 0
 	for lines.Scan() {
+		if strings.Contains(lines.Text(), `"message":"images_not_stored"`) {
+			images++
+			continue
+		}
 		for _, never := range []string{"DATA RACE", "panic", `"severity":"CRITICAL"`} {
 			if strings.Contains(lines.Text(), never) {
 				t.Errorf("in the logs: %s", lines.Text())
@@ -72,6 +78,7 @@ func (s *system) checkLogs(t *testing.T) {
 	if err := lines.Err(); err != nil {
 		t.Error(err)
 	}
+	t.Logf("%d times images were lost, and said to be, since the store didn't answer", images)
 	if len(completed) == 0 {
 		t.Error("the logs say of no conversation that it was completed")
 	}
