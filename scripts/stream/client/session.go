@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -26,6 +27,22 @@ const (
 // the same.
 const tokenTries = 5
 
+// takenOver is what a server says, with closeAway, to a connection whose device opened a newer one.
+const (
+	closeAway = 1001
+	takenOver = "a newer session of this device took over"
+)
+
+// duel is how soon after a connection was taken over the next one is, where another client connects under the same name
+// as well.
+const duel = time.Minute
+
+// ErrTaken ends a session that would put out another client, and be put out by it, for ever.
+var ErrTaken = errors.New("another client uses this device's name")
+
+// ErrNumbersOver ends a session whose next packet has no number: a device has 2^32-1 for all that it ever sends.
+var ErrNumbersOver = errors.New("this device has no number left for its audio: it needs another name")
+
 // maxKept is how much audio is kept that isn't acknowledged, in bytes: an hour of Opus, or four minutes of PCM. Beyond
 // it the oldest is given up.
 const maxKept = 8 << 20
@@ -42,11 +59,11 @@ type Session struct {
 
 	mu       sync.Mutex
 	based    bool          // base is known
-	base     uint32        // the number of a packet is base plus its index, from 1
-	through  uint32        // the highest number that was acknowledged
+	base     uint64        // the number of a packet is base plus its index, from 1; one over 32 bits can't be sent
+	through  uint64        // the highest number that was acknowledged
 	texts    []string      // to be sent, in order
 	kept     []item        // in order; not acknowledged, or an end that is not known to have come through
-	indexes  uint32        // given to packets so far
+	indexes  uint64        // given to packets so far
 	size     int           // bytes kept
 	sent     int           // how many of kept went out on this connection
 	acks     int           // that came on this connection
@@ -59,7 +76,7 @@ type Session struct {
 
 // item is a packet, or the end of the conversation after the packet of the same index.
 type item struct {
-	index  uint32
+	index  uint64
 	packet []byte // with room for its number before it; nil: an end
 	end    ending
 }
@@ -153,16 +170,18 @@ func (s *Session) count(get func() int) int {
 }
 
 // Run connects, and connects again, until ctx ends, or the server says that it is no use: then the error is its
-// *CloseError. Where there is no service the first time, it ends with ErrNoService.
+// *CloseError. Where there is no service the first time, it ends with ErrNoService, and it may end with ErrTaken or
+// ErrNumbersOver.
 func (s *Session) Run(ctx context.Context) error {
 	pace := backoff.NewExponentialBackOff() // with jitter: all clients of an instance that ends come back at once
 	pace.InitialInterval, pace.MaxInterval = 200*time.Millisecond, 20*time.Second
+	var taken time.Time // when the connection before was taken over; zero: it ended otherwise
 	for refused := 0; ; {
 		err := s.connect(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if s.Connections() == 0 && errors.Is(err, ErrNoService) {
+		if s.Connections() == 0 && errors.Is(err, ErrNoService) || errors.Is(err, ErrNumbersOver) {
 			return err
 		}
 		// The first acknowledgement comes to whoever is let in, even where no recogniser is to be had then; only another one
@@ -175,8 +194,16 @@ func (s *Session) Run(ctx context.Context) error {
 			pace.Reset()
 		}
 		frame, closed := errors.AsType[*CloseError](err)
+		// A connection that was cut before may have come to the server after the next one, and have put that out: but once.
+		before := taken
+		taken = time.Time{}
 		switch {
 		case !closed:
+		case frame.Code == closeAway && frame.Reason == takenOver:
+			if !before.IsZero() && time.Since(before) < duel {
+				return fmt.Errorf("%w: %w", ErrTaken, err)
+			}
+			taken = time.Now()
 		case frame.Code == closeTokenOver:
 			if refused++; refused == tokenTries {
 				return err
@@ -256,13 +283,13 @@ func (s *Session) take(m Message) bool {
 		}
 	case AudioAck:
 		s.acks++
-		s.acknowledged(m.Sequence)
+		s.acknowledged(uint64(m.Sequence))
 		return true
 	}
 	return false
 }
 
-func (s *Session) acknowledged(sequence uint32) {
+func (s *Session) acknowledged(sequence uint64) {
 	if !s.based {
 		s.based, s.base = true, sequence // the device's numbers go on from what came before this session
 	}
@@ -291,7 +318,10 @@ func (s *Session) settle() {
 func (s *Session) send(ctx context.Context, c *Client) error {
 	s.count(func() int { s.sent = 0; return 0 })
 	for {
-		kind, frame := s.next()
+		kind, frame, err := s.next()
+		if err != nil {
+			return err
+		}
 		if frame != nil {
 			if err := c.write(ctx, kind, frame); err != nil {
 				return err
@@ -307,25 +337,30 @@ func (s *Session) send(ctx context.Context, c *Client) error {
 }
 
 // next is the frame to send now; nil: none.
-func (s *Session) next() (websocket.MessageType, []byte) {
+func (s *Session) next() (websocket.MessageType, []byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.texts) > 0 {
 		text := s.texts[0]
 		s.texts = s.texts[1:]
-		return websocket.MessageText, []byte(text)
+		return websocket.MessageText, []byte(text), nil
 	}
 	if s.hold || s.sent >= len(s.kept) {
-		return 0, nil
+		return 0, nil, nil
 	}
 	it := &s.kept[s.sent]
-	s.sent++
 	if it.packet != nil {
-		binary.BigEndian.PutUint32(it.packet, s.base+it.index)
-		return websocket.MessageBinary, it.packet
+		number := s.base + it.index
+		if number > math.MaxUint32 {
+			return 0, nil, ErrNumbersOver
+		}
+		s.sent++
+		binary.BigEndian.PutUint32(it.packet, uint32(number))
+		return websocket.MessageBinary, it.packet, nil
 	}
+	s.sent++
 	it.end = ending{sent: true, conversation: s.current}
-	return websocket.MessageText, []byte(`{"type":"end"}`)
+	return websocket.MessageText, []byte(`{"type":"end"}`), nil
 }
 
 // Acknowledged waits until all that was sent is safe.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"earshot.dev/functions/listen/session"
 	"earshot.dev/scripts/stream/client"
 )
 
@@ -161,8 +162,7 @@ func TestEndOfNothing(t *testing.T) {
 func TestSessionOutlivesConnections(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			t.Parallel()
-			outlive(t, seed)
+			bubble(t, func(t *testing.T) { outlive(t, seed) })
 		})
 	}
 }
@@ -172,7 +172,7 @@ func outlive(t *testing.T, seed uint64) {
 	e := &endpoint{random: rand.New(rand.NewPCG(seed, 1)), first: uint32(seed) * 1000, cuts: 8} //nolint:gosec // small
 	e.acked = e.first
 	var answered sync.Once
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		answered.Do(func() { panic(http.ErrAbortHandler) }) // cut before the client knows that anybody is there
 		conn, err := websocket.Accept(w, r, nil)
 		if err == nil {
@@ -182,7 +182,7 @@ func outlive(t *testing.T, seed uint64) {
 		if err != nil && r.Context().Err() == nil {
 			t.Errorf("seed %d: the server's side: %v", seed, err)
 		}
-	}))
+	})
 	s := client.NewSession(client.Config{URL: server.URL}, func(client.Message) {})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -218,27 +218,26 @@ func outlive(t *testing.T, seed uint64) {
 
 // A token that is over may be one whose key could not be read just then, and is tried again.
 func TestSessionGivesUpWhereItIsRefused(t *testing.T) {
-	for code, want := range map[websocket.StatusCode]int{1003: 1, 1008: 1, 4001: 5, 4004: 1} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if conn, err := websocket.Accept(w, r, nil); err == nil {
-				_ = conn.Close(code, "no") // the client sees it or the test fails
-			}
-		}))
-		session := client.NewSession(client.Config{URL: server.URL}, func(client.Message) {})
-		err := session.Run(t.Context())
-		if closed, ok := errors.AsType[*client.CloseError](err); !ok || closed.Code != int(code) || session.Connections() != want {
-			t.Errorf("refused with %d: got %v after %d connections, want %d", code, err, session.Connections(), want)
-		}
-		server.Close()
+	for code, want := range map[int]int{1003: 1, 1008: 1, 4001: 5, 4004: 1} {
+		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				config, shown := visits(t, slices.Repeat([][]any{{code}}, 5)...)
+				closedWith(t, config, code)
+				if len(*shown) != want {
+					t.Errorf("gave up after %d connections, want %d", len(*shown), want)
+				}
+			})
+		})
 	}
 }
 
-// visits is a server that does with each connection what is next: "ack" acknowledges nothing, a number closes with it.
-// It keeps the tokens that it was shown, and closes the last connection with 1008.
+// visits is a server that does with each connection what is next: "ack" acknowledges nothing, a number or a reason closes
+// with it, a duration is lived through with pings. It keeps the tokens that it was shown, and closes the last
+// connection with 1008. It needs a bubble.
 func visits(t *testing.T, each ...[]any) (config client.Config, shown *[]string) {
 	t.Helper()
 	shown = new([]string)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		n := len(*shown)
 		*shown = append(*shown, r.Header.Get("Authorization"))
 		conn, err := websocket.Accept(w, r, nil)
@@ -248,14 +247,26 @@ func visits(t *testing.T, each ...[]any) (config client.Config, shown *[]string)
 		}
 		defer conn.CloseNow()
 		for _, do := range append(slices.Clone(each), []any{1008})[n] {
-			if code, ok := do.(int); ok {
-				_ = conn.Close(websocket.StatusCode(code), "") // the client sees it or the test fails
-			} else if err := conn.Write(r.Context(), websocket.MessageText, []byte(`{"type":"audio_ack","sequence":0}`)); err != nil {
-				t.Error(err)
+			switch do := do.(type) {
+			case int:
+				_ = conn.Close(websocket.StatusCode(do), "") // the client sees it or the test fails
+			case *session.Reason:
+				_ = conn.Close(websocket.StatusCode(do.Code), do.Text) // as above
+			case time.Duration:
+				for end := time.Now().Add(do); time.Now().Before(end); <-time.After(10 * time.Second) {
+					err := conn.Write(r.Context(), websocket.MessageText, []byte("ping"))
+					if _, _, failed := conn.Read(r.Context()); err != nil || failed != nil {
+						t.Error(err, failed)
+						return
+					}
+				}
+			default:
+				if err := conn.Write(r.Context(), websocket.MessageText, []byte(`{"type":"audio_ack","sequence":0}`)); err != nil {
+					t.Error(err)
+				}
 			}
 		}
-	}))
-	t.Cleanup(server.Close)
+	})
 	return client.Config{URL: server.URL}, shown
 }
 
@@ -269,7 +280,9 @@ func closedWith(t *testing.T, c client.Config, code int) {
 }
 
 // A token is asked for at each connection, so one that is over is followed by a new one. One that can't be had now can be later.
-func TestSessionOutlivesItsToken(t *testing.T) {
+func TestSessionOutlivesItsToken(t *testing.T) { bubble(t, outliveToken) }
+
+func outliveToken(t *testing.T) {
 	config, shown := visits(t, []any{"ack", 4001}, []any{"ack", 1001})
 	asked := 0
 	config.Token = func(context.Context) (string, error) {
@@ -285,7 +298,9 @@ func TestSessionOutlivesItsToken(t *testing.T) {
 }
 
 // Refusals of a token that lie before a connection that was let in aren't counted with those after it.
-func TestRefusalsAreForgottenOnceLetIn(t *testing.T) {
+func TestRefusalsAreForgottenOnceLetIn(t *testing.T) { bubble(t, forget) }
+
+func forget(t *testing.T) {
 	over := []any{4001}
 	config, shown := visits(t, over, over, over, over, []any{"ack", 1001}, over)
 	closedWith(t, config, 1008)
@@ -309,18 +324,19 @@ func TestPaceOfConnections(t *testing.T) {
 		"let in": {[]any{"ack", 1011}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			config, _ := visits(t, slices.Repeat([][]any{test.visit}, 7)...)
-			var last, pause time.Duration
-			begin := time.Now()
-			config.Token = func(context.Context) (string, error) {
-				pause, last = time.Since(begin)-last, time.Since(begin)
-				return "", nil
-			}
-			closedWith(t, config, 1008)
-			if atOnce := pause < time.Second; atOnce != test.atOnce {
-				t.Errorf("connected again after %v", pause)
-			}
+			bubble(t, func(t *testing.T) {
+				config, _ := visits(t, slices.Repeat([][]any{test.visit}, 7)...)
+				var last, pause time.Duration
+				begin := time.Now()
+				config.Token = func(context.Context) (string, error) {
+					pause, last = time.Since(begin)-last, time.Since(begin)
+					return "", nil
+				}
+				closedWith(t, config, 1008)
+				if atOnce := pause < time.Second; atOnce != test.atOnce {
+					t.Errorf("connected again after %v", pause)
+				}
+			})
 		})
 	}
 }
