@@ -33,9 +33,12 @@ const (
 	takenOver = "a newer session of this device took over"
 )
 
-// duel is how soon after a connection was taken over the next one is, where another client connects under the same name
-// as well.
-const duel = time.Minute
+// A session that is taken over so often, each time so soon after the one before, shares its device's name with another client.
+// Connections of its own that were given up, and came to the server late, take it over less often.
+const (
+	duels = 3
+	duel  = time.Minute
+)
 
 // ErrTaken ends a session that would put out another client, and be put out by it, for ever.
 var ErrTaken = errors.New("another client uses this device's name")
@@ -175,8 +178,8 @@ func (s *Session) count(get func() int) int {
 func (s *Session) Run(ctx context.Context) error {
 	pace := backoff.NewExponentialBackOff() // with jitter: all clients of an instance that ends come back at once
 	pace.InitialInterval, pace.MaxInterval = 200*time.Millisecond, 20*time.Second
-	var taken time.Time // when the connection before was taken over; zero: it ended otherwise
-	for refused := 0; ; {
+	var taken time.Time // when the connection before was taken over
+	for refused, takeovers := 0, 0; ; {
 		err := s.connect(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -194,13 +197,13 @@ func (s *Session) Run(ctx context.Context) error {
 			pace.Reset()
 		}
 		frame, closed := errors.AsType[*CloseError](err)
-		// A connection that was cut before may have come to the server after the next one, and have put that out: but once.
-		before := taken
-		taken = time.Time{}
+		if !closed || frame.Reason != takenOver || time.Since(taken) >= duel {
+			takeovers = 0
+		}
 		switch {
 		case !closed:
 		case frame.Code == closeAway && frame.Reason == takenOver:
-			if !before.IsZero() && time.Since(before) < duel {
+			if takeovers++; takeovers == duels {
 				return fmt.Errorf("%w: %w", ErrTaken, err)
 			}
 			taken = time.Now()
