@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-	"time"
 
 	"cloud.google.com/go/firestore"
-	"github.com/cenkalti/backoff/v5"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -63,21 +61,16 @@ func fieldTag(f reflect.StructField) (name string, optional bool) {
 
 // transact runs f in a transaction, and in another one where it collided with one of somebody else's, or where the answer to
 // its commit was lost. The client sends a commit again that fails with Unavailable, and the service, if it has taken it,
-// refuses the second one: the transaction has expired. So what f does must be the same done twice. Of collisions the client
-// would take care too, and pause for up to 15 s in all: a session that ends has less.
+// refuses the second one: the transaction has expired. So what f does must be the same done twice. After a collision the
+// client pauses for up to a second, and would for up to 15 s in all if it tried again by itself: a session that ends has less.
 func (s *Store) transact(ctx context.Context, f func(context.Context, *firestore.Transaction) error,
 	options ...firestore.TransactionOption,
 ) error {
 	options = append(options, firestore.MaxAttempts(1))
-	pace := backoff.NewExponentialBackOff()
-	pace.InitialInterval, pace.MaxInterval = 50*time.Millisecond, time.Second
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := s.client.RunTransaction(ctx, f, options...)
-		if err != nil && status.Code(err) != codes.Aborted && !expired(err) {
-			err = backoff.Permanent(err)
-		}
-		return struct{}{}, err
-	}, backoff.WithBackOff(pace), backoff.WithMaxTries(transactTries))
+	err := s.client.RunTransaction(ctx, f, options...)
+	for try := 1; try < transactTries && (expired(err) || status.Code(err) == codes.Aborted) && ctx.Err() == nil; try++ {
+		err = s.client.RunTransaction(ctx, f, options...)
+	}
 	if expired(err) {
 		return fault.New(fault.Unavailable, "commit transaction", err)
 	}

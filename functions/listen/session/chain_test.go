@@ -112,11 +112,18 @@ func TestSomebodyDeletes(t *testing.T) {
 		delete(r.store.conversations, "c1")
 		r.store.conversations["gone"] = nil // so that ids go on
 		r.store.mu.Unlock()
+		for range 62 * 50 {
+			r.frame(true, "silence")
+			pass(20 * time.Millisecond)
+		}
 		r.ear.say("two.")
 		pass(5 * time.Second)
 		r.session.Stop(Drained)
 		r.ended(Drained)
 		r.stored("two.")
+		if got := r.counted("c2"); got.AudioMS < 60_000 {
+			t.Errorf("counted %+v of a minute that nobody else has counted", got)
+		}
 	})
 }
 

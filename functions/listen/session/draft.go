@@ -129,7 +129,7 @@ func (d *draft) refused() {
 // gone forgets a conversation that was deleted. One without words was so by who finalizes it, who has counted what it used, maybe
 // with the commit under way: that is counted at most once.
 func (d *draft) gone() {
-	if d.sending == 0 {
+	if d.stored.Words+d.stored.Photos+d.sending == 0 {
 		d.metered = subtract(d.metered, d.sent)
 	}
 	d.leave()

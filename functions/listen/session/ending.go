@@ -32,7 +32,7 @@ func (s *scribe) endByItself(now time.Time) {
 	case !now.Before(s.silentAt()):
 		s.end(conversation.EndSilence, boundary{at: s.silentAt()})
 	case s.draft.stored.Pages >= maxPages:
-		s.end(conversation.EndFull, boundary{at: s.draft.heardUntil()})
+		s.end(conversation.EndFull, boundary{}) // all that comes now is behind it
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 // with the one after it, so that the ledger is bounded while the store doesn't answer: what is known is told later.
 const maxLedger = 1000
 
-// maxGap is how many frames may be missing: days of audio. What is further ahead is no number of a frame, and would have all
-// that comes after it taken for repeats.
+// maxGap is how many frames may be missing at once. What is further ahead is no number of a frame, and would have all that
+// comes after it taken for repeats; unless the next frame has the next number.
 const maxGap = 1 << 24
 
 // ledger keeps the numbers of the audio frames whose words are not all known yet (functions/listen/wire/README.md).
@@ -20,6 +20,7 @@ type ledger struct {
 	mu       sync.Mutex
 	frames   []entry                  // in order of their numbers
 	received uint32                   // the highest number that came in
+	doubted  uint32                   // the last one that was too far ahead
 	settled  uint32                   // all through it are known
 	ends     [wire.MaxChannels]uint32 // where the audio of these ends
 	entered  [wire.MaxChannels]uint32 // where that of the last of frames does
@@ -43,7 +44,11 @@ func (l *ledger) resume(settled uint32) {
 func (l *ledger) far(sequence uint32) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return sequence > l.received && sequence-l.received > maxGap
+	if sequence <= l.received || sequence-l.received <= maxGap || sequence == l.doubted+1 {
+		return false
+	}
+	l.doubted = sequence
+	return true
 }
 
 // receive notes the number of a frame. It reports false for one that came before. If others are missing in between,

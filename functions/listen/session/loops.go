@@ -29,11 +29,11 @@ type request struct {
 	boundary boundary // of a message that ends the conversation
 }
 
-// read takes the client's frames until the socket closes, which the write loop does at the latest.
-func (s *Session) read(ctx context.Context) {
+// read takes the client's frames until the socket closes, which the write loop does at the latest, or the reading ends.
+func (s *Session) read(ctx, reading context.Context) {
 	defer close(s.unheard)
 	for {
-		binary, data, err := s.socket.Read(context.WithoutCancel(ctx)) // whose end would be that of the connection
+		binary, data, err := s.socket.Read(reading)
 		f := frame{time.Now(), binary, data, err}
 		if err == nil {
 			s.lastFrame.Store(f.at.UnixNano())
@@ -253,8 +253,9 @@ func (s *Session) recognizerFailed(ctx context.Context, err error) {
 	}
 }
 
-// write sends what the others have to say, and pings; it closes the socket when there is no more.
-func (s *Session) write(ctx context.Context) {
+// write sends what the others have to say, and pings; it closes the socket when there is no more, and hangs up where nobody
+// answers that.
+func (s *Session) write(ctx context.Context, hangUp func()) {
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
 	idle := time.NewTimer(s.params.Idle)
@@ -269,6 +270,8 @@ func (s *Session) write(ctx context.Context) {
 			for len(s.outbound) > 0 {
 				s.send(ctx, <-s.outbound)
 			}
+			late := time.AfterFunc(answerGoodbye, hangUp)
+			defer late.Stop()
 			reason := s.reason()
 			s.socket.Close(reason.Code, reason.Text)
 			return

@@ -119,6 +119,7 @@ func (s *scribe) run(ctx context.Context, results <-chan heard, requests <-chan 
 			return
 		}
 		if s.proceed(ctx); s.done() {
+			s.acks.rest()           // to tell others may take longer
 			_ = s.announcing.Wait() // what failed was logged
 			if s.draft.open() {
 				s.report(ctx, &s.draft.stored, s.reported.of(s.draft.stored.ID))

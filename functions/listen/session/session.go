@@ -129,6 +129,8 @@ const (
 	// 10 s after SIGTERM.
 	lastWords = 4 * time.Second
 	endWithin = 7 * time.Second
+
+	answerGoodbye = time.Second // a client that takes longer is gone
 )
 
 // resends reports whether the client sends again all from which words are made that aren't stored. What it recognises itself
@@ -178,9 +180,11 @@ func (s *Session) Run(ctx context.Context) *Reason {
 	defer s.closing(ctx)()
 	sessionsOpen.Add(ctx, 1)
 
+	reading, hangUp := context.WithCancel(context.WithoutCancel(ctx)) // the end of which is that of the connection
+	defer hangUp()
 	var group errgroup.Group
-	group.Go(func() error { s.write(ctx); return nil })
-	group.Go(func() error { s.read(ctx); return nil })
+	group.Go(func() error { s.write(ctx, hangUp); return nil })
+	group.Go(func() error { s.read(ctx, reading); return nil })
 	if err := s.open(ctx); err == nil {
 		s.live(ctx, &group)
 	} else {

@@ -78,13 +78,9 @@ func (s *Socket) Write(ctx context.Context, frame []byte) error {
 // maxReason is the room that a close frame has for the reason, in bytes (RFC 6455 section 5.5).
 const maxReason = 123
 
-// closeWithin is how long the peer may take to answer a goodbye. All sessions of an instance have to end in 8 s.
-const closeWithin = 2 * time.Second
-
-// Close says goodbye and releases the connection. A peer that is gone can't be told, so there is no error.
+// Close says goodbye, waits up to 5 s for the answer, or until the context of a Read ends, and releases the connection. A peer
+// that is gone can't be told, so there is no error.
 func (s *Socket) Close(code int, reason string) {
-	late := time.AfterFunc(closeWithin, func() { _ = s.conn.CloseNow() }) // whoever doesn't answer is gone
-	defer late.Stop()
 	if len(reason) > maxReason {
 		reason = reason[:maxReason]
 	}
