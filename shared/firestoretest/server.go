@@ -61,7 +61,7 @@ func NewServer(o Options) (*Server, error) {
 	}
 	s.addr = listener.Addr().String()
 	s.grpc = grpc.NewServer(
-		grpc.MaxRecvMsgSize(maxMessage), grpc.WaitForHandlers(true),
+		grpc.MaxRecvMsgSize(maxMessage), grpc.WaitForHandlers(true), grpc.StatsHandler(requestSizes{}),
 		grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream),
 	)
 	pb.RegisterFirestoreServer(s.grpc, s)
