@@ -90,9 +90,7 @@ func TestFarOffsets(t *testing.T) {
 	w := newWorld(t)
 	i := w.instance(t)
 	const burst, all = 100, 1200
-	for n := range all {
-		i.hold(time.Now().Add(time.Duration(-n)*time.Minute), 0)
-	}
+	i.past(time.Now(), all)
 	limited := func() {
 		i.Handler = api.New(api.Options{
 			Reader: i.db.Read, Store: i.db, Publisher: nobody{}, Rate: rate.Limit(0.001), Burst: burst,

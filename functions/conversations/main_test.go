@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"cloud.google.com/go/firestore"
 	"github.com/google/uuid"
 	"go.uber.org/goleak"
 	"golang.org/x/time/rate"
@@ -40,6 +41,8 @@ var indexes = []firestoretest.Index{
 	{Collection: "conversations", Fields: []firestoretest.IndexField{{Path: "source"}, {Path: "created_at", Descending: true}}},
 	{Collection: "conversations", Fields: []firestoretest.IndexField{{Path: "discarded"}, {Path: "created_at", Descending: true}}},
 }
+
+const project = "test"
 
 // world is what instances stand on.
 type world struct {
@@ -74,7 +77,7 @@ var signedIn = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
 func (w *world) instance(t *testing.T) *instance {
 	t.Helper()
-	documents, err := store.Open(t.Context(), "test")
+	documents, err := store.Open(t.Context(), project)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,6 +153,39 @@ func (i *instance) hold(at time.Time, pages int) conversation.Conversation {
 	return c
 }
 
+// past stores so many finished conversations without words, each a minute older than the one before, and gives their ids:
+// one and copies of it, as to hold each of a thousand takes long.
+func (i *instance) past(newest time.Time, all int) (ids []string) {
+	i.t.Helper()
+	ctx := i.t.Context()
+	client, err := firestore.NewClient(ctx, project)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	defer func() {
+		if err := client.Close(); err != nil {
+			i.t.Error(err)
+		}
+	}()
+	first := i.hold(newest, 0)
+	conversations := client.Collection("users").Doc("anna").Collection("conversations")
+	stored, err := conversations.Doc(first.ID).Get(ctx)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	ids = append(ids, first.ID)
+	batch, copied := client.Batch(), stored.Data() //nolint:staticcheck // deprecated, and what follows it is slower
+	for n := 1; n < all; n++ {
+		ids = append(ids, uuid.NewString())
+		copied["id"], copied["created_at"] = ids[n], first.CreatedAt.Add(time.Duration(-n)*time.Minute)
+		batch.Create(conversations.Doc(ids[n]), copied)
+	}
+	if _, err := batch.Commit(ctx); err != nil {
+		i.t.Fatal(err)
+	}
+	return ids
+}
+
 // say stores the segments of a page, as a session does.
 func (i *instance) say(c *conversation.Conversation, page, segments int) {
 	i.t.Helper()
@@ -197,9 +233,7 @@ func TestReads(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.instance(t), w.instance(t)
 	start := time.Now().Add(-24 * time.Hour)
-	for n := range 150 {
-		a.hold(start.Add(time.Duration(n)*time.Minute), 1)
-	}
+	a.past(start.Add(150*time.Minute), 150)
 	const longPages = 40 // 8 hours of talk
 	long := a.hold(time.Now(), longPages)
 	failed := a.hold(start, 1)
@@ -212,10 +246,8 @@ func TestReads(t *testing.T) {
 	for day := range 365 {
 		year[usage.Hour(time.Date(time.Now().Year(), 1, 1, 7, 0, 0, 0, time.UTC).AddDate(0, 0, day))] = usage.Totals{AudioMS: 1000, Words: 1}
 	}
-	for hour, totals := range year {
-		if _, err := a.db.RecordUsage(t.Context(), "anna", "c", usage.Hours{hour: totals}); err != nil {
-			t.Fatal(err)
-		}
+	if _, err := a.db.RecordUsage(t.Context(), "anna", "c", year); err != nil {
+		t.Fatal(err)
 	}
 	days := int64(time.Date(time.Now().Year(), time.Now().Month()+1, 0, 0, 0, 0, 0, time.UTC).Day())
 	const one = "/v1/conversations/"
@@ -278,10 +310,7 @@ func TestScrolling(t *testing.T) {
 func scroll(t *testing.T, all, limit int) {
 	w := newWorld(t)
 	a, b := w.instance(t), w.instance(t)
-	var want []string
-	for n := range all {
-		want = append(want, a.hold(time.Now().Add(time.Duration(-n)*time.Minute), 1).ID)
-	}
+	want := a.past(time.Now(), all)
 	type item struct{ ID string }
 	read := func(answer string) []string {
 		var items []item

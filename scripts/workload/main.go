@@ -68,9 +68,14 @@ func run(ctx context.Context, o options) error {
 // measure plays the workload without the cache and with it, and Omi's reads.
 func measure(ctx context.Context, o options) (r report, err error) {
 	r.options = o
+	past, err := remember(ctx, o)
+	if err != nil {
+		return r, err
+	}
+	defer past.Close()
 	var said [2][]string
 	for i, withCache := range []bool{false, true} {
-		w, err := newWorld(ctx, o, withCache)
+		w, err := newWorld(ctx, o, past, withCache)
 		if err != nil {
 			return r, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"earshot.dev/shared/account"
 	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/firestoretest"
 	"earshot.dev/shared/store"
 	"earshot.dev/shared/transcript"
 	"earshot.dev/shared/usage"
@@ -25,8 +27,20 @@ const hours = 720
 
 func uid(user int) string { return fmt.Sprintf("user%03d", user) }
 
-// seed gives everybody conversations, usage and a profile, and forgets what it cost.
-func (w *world) seed(ctx context.Context) (err error) {
+// remember starts a store in which everybody has a past: conversations, usage and a profile.
+func remember(ctx context.Context, o options) (*firestoretest.Server, error) {
+	s, err := firestoretest.NewServer(firestoretest.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(os.Setenv(emulator, s.Addr()), seed(ctx, o)); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("make a past: %w", err)
+	}
+	return s, nil
+}
+
+func seed(ctx context.Context, o options) (err error) {
 	db, err := store.Open(ctx, project)
 	if err != nil {
 		return err
@@ -35,12 +49,12 @@ func (w *world) seed(ctx context.Context) (err error) {
 	now := time.Now().UTC().Truncate(24 * time.Hour)
 	all, ctx := errgroup.WithContext(ctx)
 	all.SetLimit(writers)
-	for user := range w.Users {
+	for user := range o.Users {
 		all.Go(func() error {
 			if err := db.PutProfile(ctx, uid(user), account.Profile{Plan: "basic"}); err != nil {
 				return err
 			}
-			for n, cid := range history(w.Conversations) {
+			for n, cid := range history(o.Conversations) {
 				at := now.Add(-time.Duration(n+1) * time.Hour)
 				// One in three is a page or two longer than one, and one in thirty is a day at work.
 				pages := 1
@@ -57,11 +71,7 @@ func (w *world) seed(ctx context.Context) (err error) {
 			return useHours(ctx, db, uid(user), now)
 		})
 	}
-	if err := all.Wait(); err != nil {
-		return err
-	}
-	w.firestore.ResetBill()
-	return nil
+	return all.Wait()
 }
 
 // useHours counts something in each hour of the last 30 days.
@@ -85,13 +95,17 @@ func hold(ctx context.Context, db *store.Store, uid, cid string, at time.Time, p
 	if err != nil {
 		return err
 	}
-	for t.conversation.Segments < (pages-1)*transcript.PageSize+5 {
-		t.hear(min(transcript.PageSize-t.conversation.Segments%transcript.PageSize, 5+(pages-1)*transcript.PageSize))
+	for left := (pages-1)*transcript.PageSize + 5; left > 0; left -= transcript.PageSize {
+		t.hear(min(transcript.PageSize, left))
 		if err := t.flush(ctx); err != nil {
 			return err
 		}
 	}
-	return t.finish(ctx)
+	c := &t.conversation
+	c.End(at, conversation.EndSilence, "conversation.ended.v1")
+	c.TakeClaim("claim", at, time.Minute)
+	c.Complete(conversation.Structured{Title: "About " + c.ID, Category: "work"}, false, at, "")
+	return t.db.Commit(ctx, uid, c) // nobody watches: in one
 }
 
 // talk is a conversation while it is live, as a session holds it.

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 // Two people with some past, of whom one talks while two devices watch: with the cache the answers are the same as
 // without, which measure checks, and the reads are those that are promised.
 func TestFewReads(t *testing.T) {
-	r, err := measure(t.Context(), options{Seed: 7, Users: 2, Conversations: 12, Visits: 1, Talk: 5 * time.Minute, Instances: 2})
+	r, err := measure(t.Context(), options{Seed: 7, Users: 2, Conversations: 12, Visits: 1, Talk: 4 * time.Minute, Instances: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,8 +30,8 @@ func TestFewReads(t *testing.T) {
 	if got := fewer(r.hot.total(), left[1]); got < 99 {
 		t.Errorf("%d reads of Omi's, %d here: %.2f %% fewer, want 99 %%", r.hot.total(), left[1], got)
 	}
-	if want := int64(3); r.renewed != want { // in 5 minutes
-		t.Errorf("%d reads of profiles by their age, want %d: %s of talk, one each %s", r.renewed, want, 5*time.Minute, cached.ProfileEvery)
+	if want := int64(2); r.renewed != want { // in 4 minutes
+		t.Errorf("%d reads of profiles by their age, want %d: %s of talk, one each %s", r.renewed, want, 4*time.Minute, cached.ProfileEvery)
 	}
 	if played := r.runs[1].talks.total(); left[1] != played+r.renewed {
 		t.Errorf("%d reads in talks, want the %d that were made and %d of profiles by their age", left[1], played, r.renewed)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -63,14 +62,14 @@ type instance struct {
 	close  func() error
 }
 
-func newWorld(ctx context.Context, o options, withCache bool) (_ *world, err error) {
+func newWorld(ctx context.Context, o options, past *firestoretest.Server, withCache bool) (_ *world, err error) {
 	w := &world{options: o, withCache: withCache}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())
 		}
 	}()
-	if w.firestore, err = firestoretest.NewServer(firestoretest.Options{}); err != nil {
+	if w.firestore, err = firestoretest.NewServer(firestoretest.Options{From: past}); err != nil {
 		return nil, err
 	}
 	if err := os.Setenv(emulator, w.firestore.Addr()); err != nil {
@@ -81,9 +80,6 @@ func newWorld(ctx context.Context, o options, withCache bool) (_ *world, err err
 	}
 	if err := w.open(ctx); err != nil {
 		return nil, err
-	}
-	if err := w.seed(ctx); err != nil {
-		return nil, fmt.Errorf("make a past: %w", err)
 	}
 	for _, method := range []string{"BatchGetDocuments", "RunQuery", "RunAggregationQuery"} {
 		if o.Delay > 0 {

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 )
@@ -99,7 +100,7 @@ func (f *Fault) happen(ctx context.Context, request any) error {
 func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 	method := path.Base(info.FullMethod)
 	s.bill.called(method)
-	if err := checkRequest(request); err != nil {
+	if err := checkRequest(ctx); err != nil {
 		return nil, err
 	}
 	f := s.faults.pick(method, request)
@@ -120,9 +121,30 @@ func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerI
 	}
 }
 
-func checkRequest(request any) error {
-	if m, ok := request.(proto.Message); ok && proto.Size(m) > maxRequest {
-		return invalid("the request has %d bytes, over the limit of %d", proto.Size(m), maxRequest)
+// requestSizes has grpc tell how large requests are: to count that again takes as long as to send one.
+type requestSizes struct{}
+
+// sizeKey is that of the size of a call's last request, in bytes, in its context.
+type sizeKey struct{}
+
+func (requestSizes) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context {
+	return context.WithValue(ctx, sizeKey{}, new(int))
+}
+
+func (requestSizes) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	if in, ok := s.(*stats.InPayload); ok {
+		*ctx.Value(sizeKey{}).(*int) = in.Length
+	}
+}
+
+func (requestSizes) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+func (requestSizes) HandleConn(context.Context, stats.ConnStats) {}
+
+// checkRequest refuses the call's last request where it is too large.
+func checkRequest(ctx context.Context) error {
+	if size, ok := ctx.Value(sizeKey{}).(*int); ok && *size > maxRequest {
+		return invalid("the request has %d bytes, over the limit of %d", *size, maxRequest)
 	}
 	return nil
 }
@@ -158,7 +180,7 @@ func (f *faultyStream) RecvMsg(m any) error {
 		return nil
 	}
 	f.request = m
-	if err := checkRequest(m); err != nil {
+	if err := checkRequest(f.Context()); err != nil {
 		return err
 	}
 	if f.fault = f.server.faults.pick(f.method, m); f.fault != nil && !f.fault.After {

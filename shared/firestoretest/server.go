@@ -16,6 +16,9 @@ type Options struct {
 	// File is where all databases are kept, so that another server can go on with them; none: in memory only. A commit
 	// is in the file, whole, before it is answered. Versions of the past are not kept there.
 	File string
+	// From is a server with whose present documents this one begins, in memory only; what is written to either of them then
+	// isn't seen in the other.
+	From *Server
 	// History is how long versions of the past can be read: Firestore's hour, if it is zero. A long test with many
 	// writes may want less.
 	History time.Duration
@@ -55,13 +58,16 @@ func NewServer(o Options) (*Server, error) {
 	if err := s.open(); err != nil {
 		return nil, err
 	}
+	if o.From != nil {
+		s.take(o.From)
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it doesn't block
 	if err != nil {
 		return nil, errors.Join(err, s.disk.close())
 	}
 	s.addr = listener.Addr().String()
 	s.grpc = grpc.NewServer(
-		grpc.MaxRecvMsgSize(maxMessage), grpc.WaitForHandlers(true),
+		grpc.MaxRecvMsgSize(maxMessage), grpc.WaitForHandlers(true), grpc.StatsHandler(requestSizes{}),
 		grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream),
 	)
 	pb.RegisterFirestoreServer(s.grpc, s)
@@ -71,6 +77,26 @@ func NewServer(o Options) (*Server, error) {
 		}
 	})
 	return s, nil
+}
+
+// take begins with the documents of another server. What is stored is never changed, so that both may have it.
+func (s *Server) take(from *Server) {
+	from.mu.Lock()
+	defer from.mu.Unlock()
+	for name, other := range from.databases {
+		db := s.newDatabase(name)
+		other.mu.RLock()
+		db.clock.pass(time.UnixMicro(other.clock.last.Load()))
+		other.documents.Scan(func(k key, d *document) bool {
+			if v := d.latest(); v.exists() {
+				db.add(&document{key: k, versions: []version{v}})
+			}
+			return true
+		})
+		other.mu.RUnlock()
+		db.since = db.clock.tick()
+		s.databases[name] = db
+	}
 }
 
 // Addr is host:port, as FIRESTORE_EMULATOR_HOST takes it.

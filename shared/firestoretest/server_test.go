@@ -2,8 +2,10 @@ package firestoretest
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -187,4 +189,49 @@ func TestCloseEndsCalls(t *testing.T) {
 		_, err = listening.Recv()
 	}
 	wantCode(t, "the stream", err, codes.Unavailable)
+}
+
+// A server that begins as another is has its documents, in all collections, and then both go their own ways.
+func TestFromAnother(t *testing.T) {
+	first := start(t, Options{})
+	a := connect(t, first)
+	put(t, a, map[string]data{"a/1": {"n": 1}, "a/2": {"n": 2}, "a/1/b/3": {"n": 3}})
+	if _, err := a.Doc("a/2").Delete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b := connect(t, start(t, Options{From: first}))
+	found := func(q firestore.Query) (got []string) {
+		t.Helper()
+		all, err := q.Documents(t.Context()).GetAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range all {
+			got = append(got, fmt.Sprint(d.Ref.ID, d.Data()["n"]))
+		}
+		return got
+	}
+	if got := found(b.Collection("a").Query); !slices.Equal(got, []string{"11"}) {
+		t.Errorf("the copy has %q", got)
+	}
+	if got := found(b.CollectionGroup("b").Where("n", ">", 2)); !slices.Equal(got, []string{"33"}) {
+		t.Errorf("the copy has %q further down", got)
+	}
+	before, err := a.Doc("a/1").Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := b.Doc("a/1").Set(t.Context(), data{"n": 5}, firestore.MergeAll)
+	if err != nil || !result.UpdateTime.After(before.UpdateTime) {
+		t.Errorf("a write to the copy: %v, at %v, after %v", err, result, before.UpdateTime)
+	}
+	put(t, a, map[string]data{"a/4": {"n": 4}})
+	for name, tt := range map[string]struct {
+		client *firestore.Client
+		want   []string
+	}{"first": {a, []string{"11", "44"}}, "copy": {b, []string{"15"}}} {
+		if got := found(tt.client.Collection("a").Query); !slices.Equal(got, tt.want) {
+			t.Errorf("the %s has %q, want %q", name, got, tt.want)
+		}
+	}
 }

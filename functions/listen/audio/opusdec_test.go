@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,10 +66,12 @@ func TestOpusAgainstLibopus(t *testing.T) {
 					modes[mode(p)] = true
 				}
 				want := floats(run(t, "opusdec", []string{"--quiet", "--float", "--rate", "48000", "-", "-"}, file))
-				full.add(want, decodeFloat(t, packets)[skip:])
+				all := decodeFloat(t, packets)
+				full.add(want, all[skip:])
 
 				want = shorts(run(t, "opusdec", []string{"--quiet", "--no-dither", "--rate", "16000", "-", "-"}, file))
-				got := decodeAll(t, newDecoder(t, audio.Opus, 16000), packets)
+				enough := (skip+3*(part+20))/(len(all)/len(packets)) + 1
+				got := decodeAll(t, newDecoder(t, audio.Opus, 16000), packets[:enough])
 				want, samples := want[:part], scaled(got)[skip/3:][:part+20]
 				if math.IsNaN(late) {
 					late = lateness(want, samples)
@@ -142,12 +145,14 @@ func delayed(samples []float64, by float64) []float64 {
 		}
 	}
 	out := make([]float64, len(samples))
+	padded := slices.Concat(make([]float64, reach), samples, make([]float64, reach))
+	slices.Reverse(taps)
 	for i := range out {
+		sum, around := 0.0, padded[i:][:len(taps)]
 		for j, tap := range taps {
-			if k := i + reach - j; k >= 0 && k < len(samples) {
-				out[i] += tap * samples[k]
-			}
+			sum += tap * around[j]
 		}
+		out[i] = sum
 	}
 	return out
 }

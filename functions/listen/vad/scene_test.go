@@ -1,6 +1,7 @@
 package vad
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -25,15 +26,12 @@ func clips(t testing.TB) [][]float64 {
 	}
 	var all [][]float64
 	for _, name := range names {
-		file, err := os.Open(name)
+		file, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		pcm, err := wav.NewDecoder(file).FullPCMBuffer()
+		pcm, err := wav.NewDecoder(bytes.NewReader(file)).FullPCMBuffer() // which reads sample by sample
 		if err != nil {
-			t.Fatal(err)
-		}
-		if err := file.Close(); err != nil {
 			t.Fatal(err)
 		}
 		var clip []float64

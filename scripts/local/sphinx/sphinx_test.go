@@ -1,6 +1,7 @@
 package sphinx
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http/httptest"
@@ -54,12 +55,12 @@ func speech(t testing.TB) []clip {
 		// <s> the words </s> (name)
 		fields := strings.Fields(line)
 		name := strings.Trim(fields[len(fields)-1], "()")
-		file, err := os.Open(filepath.Join(clips, name+".wav"))
+		file, err := os.ReadFile(filepath.Join(clips, name+".wav"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		samples, err := wav.NewDecoder(file).FullPCMBuffer()
-		if err := errors.Join(err, file.Close()); err != nil {
+		samples, err := wav.NewDecoder(bytes.NewReader(file)).FullPCMBuffer() // which reads sample by sample
+		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		c := clip{words: fields[1 : len(fields)-2]}
