@@ -132,3 +132,18 @@ func TestEndWithinASilence(t *testing.T) {
 		t.Errorf("stored %d with what ends and kept %d, want one of each", len(s.draft.unsaved), len(s.held))
 	}
 }
+
+// What comes once a conversation is full belongs to the next one, also where it was said before the last word that it has: of
+// two people who speak at once.
+func TestFullIsTheEnd(t *testing.T) {
+	s := newScribe(Params{ID: "s1", SilenceTimeout: time.Minute}, newMemory(), &board{}, &ledger{}, func([]byte) {}, func(*Reason) {})
+	began := time.Now()
+	s.draft.begin(conversation.Conversation{
+		ID: "c1", StartedAt: began, FinishedAt: began.Add(10 * time.Second), Pages: maxPages,
+	}, transcript.Page{Number: maxPages - 1})
+	s.endByItself(began.Add(11 * time.Second))
+	s.place(utterance{id: "late", text: "late", start: began.Add(8 * time.Second), end: began.Add(9 * time.Second)})
+	if len(s.endings) != 1 || len(s.held) != 1 || len(s.draft.unsaved) != 0 {
+		t.Errorf("%d ends, %d utterances kept, %d shown; want one end, and one kept", len(s.endings), len(s.held), len(s.draft.unsaved))
+	}
+}
