@@ -55,7 +55,7 @@ type draft struct {
 	sent       usage.Hours // what of metered is in the commit under way
 	acked      acked       // numbered audio
 	notes      notes
-	introduced map[int]string // speakers, by the names that were suggested for them
+	introduced map[int]introduces // by speaker
 }
 
 // acked says what audio is safe as soon as all that is unsaved is stored, and what is so now.

@@ -1,8 +1,10 @@
 package session
 
 import (
+	"cmp"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"earshot.dev/functions/listen/wire"
 	"earshot.dev/shared/transcript"
@@ -34,6 +36,27 @@ func introduced(text string) string {
 	return found[1] + found[2]
 }
 
+// introduces is what is known of a speaker's introductions: the last segment that was searched for one, how far, in bytes, and
+// the name that was suggested.
+type introduces struct {
+	segment  string
+	searched int
+	name     string
+}
+
+// longestIntroduction is the most of a text, in bytes, that one may begin before what is new.
+const longestIntroduction = 200
+
+// unsearched is what is to be searched of a segment, which only grows at its end: a sentence is searched once, and not with
+// each that follows it.
+func (in introduces) unsearched(seg transcript.Segment) string {
+	if seg.ID != in.segment || in.searched > len(seg.Text) {
+		return seg.Text
+	}
+	before := max(in.searched-longestIntroduction, 0)
+	return seg.Text[strings.LastIndexByte(seg.Text[:before], ' ')+1:] // whole words
+}
+
 // introductions are the suggestions that segments which changed give rise to: that a speaker whom nobody named yet has
 // a name. Each is made once in a conversation.
 func (d *draft) introductions(changed []transcript.Segment) (frames [][]byte) {
@@ -42,14 +65,15 @@ func (d *draft) introductions(changed []transcript.Segment) (frames [][]byte) {
 		if _, known := d.notes.people[speaker]; known || seg.IsUser || seg.PersonID != "" {
 			continue
 		}
-		name := introduced(seg.Text)
-		if name == "" || d.introduced[seg.Speaker] == name {
+		in := d.introduced[seg.Speaker]
+		name := introduced(in.unsearched(seg))
+		if d.introduced == nil {
+			d.introduced = make(map[int]introduces)
+		}
+		d.introduced[seg.Speaker] = introduces{seg.ID, len(seg.Text), cmp.Or(name, in.name)}
+		if name == "" || in.name == name {
 			continue
 		}
-		if d.introduced == nil {
-			d.introduced = make(map[int]string)
-		}
-		d.introduced[seg.Speaker] = name
 		frames = append(frames, wire.SpeakerLabelSuggestion(seg.Speaker, d.notes.personNamed(name), name, seg.ID))
 	}
 	return frames

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"earshot.dev/shared/transcript"
 )
 
 func TestIntroduced(t *testing.T) {
@@ -63,4 +65,29 @@ func TestIntroduction(t *testing.T) {
 			t.Errorf("suggested %d times, want once", got)
 		}
 	})
+}
+
+// What was searched isn't searched again. All the same what is found is the same, wherever a text had ended before.
+func TestIntroductionInALongText(t *testing.T) {
+	introduced := func(parts ...string) (d draft, frames int) {
+		text := ""
+		for _, part := range parts {
+			text += part
+			frames += len(d.introductions([]transcript.Segment{{ID: "a", Text: text}}))
+		}
+		return d, frames
+	}
+	for n := range 2 * longestIntroduction {
+		between := strings.Repeat("x", n)
+		if _, got := introduced("I see. My name is", " Ada.", between, " So it is."); got != 1 {
+			t.Errorf("with %d bytes behind it, it is suggested %d times, want once", n, got)
+		}
+		if _, got := introduced("Tommy name is Ada. "+between, " So it is."); got != 0 {
+			t.Errorf("with %d bytes behind it, half a word makes a name", n)
+		}
+	}
+	d, _ := introduced(strings.Repeat("I see. ", 300))
+	if left := len(d.introduced[0].unsearched(transcript.Segment{ID: "a", Text: strings.Repeat("I see. ", 300)})); left > longestIntroduction+10 {
+		t.Errorf("%d bytes are searched again", left)
+	}
 }
