@@ -11,7 +11,7 @@
 //	sample  8         the frame's index in the word, 0..11
 //	samples 9..10     the low half of the CRC-32 (IEEE) over the five bytes before
 //	samples 11..317   the voice
-//	samples 318..319  the low half of the CRC-32 over the voice, as little endian PCM
+//	samples 318..319  the low half of the CRC-32 over the voice as little endian PCM, each 16 more: never 0, as silence is
 //
 // A byte b is the sample (b-128)*32.
 package testspeech
@@ -141,7 +141,7 @@ func sum(frame []int16) [2]int16 {
 		binary.LittleEndian.PutUint16(b[2*i:], uint16(sample))
 	}
 	c := checksum(b[:2*len(voice)])
-	return [2]int16{level(byte(c >> 8)), level(byte(c))}
+	return [2]int16{level(byte(c>>8)) + step/2, level(byte(c)) + step/2}
 }
 
 func level(b byte) int16 { return (int16(b) - 128) * step }

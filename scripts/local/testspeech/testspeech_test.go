@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -133,4 +134,18 @@ func FuzzHeader(f *testing.F) {
 			t.Errorf("frame %d of a word", index)
 		}
 	})
+}
+
+// Wherever a frame falls silent, it isn't whole.
+func TestSilenceWithinAFrameShows(t *testing.T) {
+	word := testspeech.Words(1)
+	for begin := 0; begin < len(word); begin += testspeech.FrameSamples {
+		for from := testspeech.HeaderSamples; from < testspeech.FrameSamples; from++ {
+			frame := slices.Clone(word[begin : begin+testspeech.FrameSamples])
+			clear(frame[from:])
+			if testspeech.Whole(frame) {
+				t.Errorf("silent from sample %d of the frame at %d on, and whole", from, begin)
+			}
+		}
+	}
 }
