@@ -14,7 +14,7 @@ const (
 	basics   = domain + " shared/fault shared/logging shared/measure shared/tracing"
 	adapters = "shared/store/... shared/cache/... shared/lock/... shared/publisher/... shared/subscriber/... " +
 		"shared/auth/... shared/server/... shared/logging/... shared/redisclient shared/telemetry shared/tracing"
-	servers = "shared/firestoretest/... shared/redistest/... shared/otlptest" // for tests and the local run
+	servers = "shared/firestoretest/... shared/redistest/... shared/otlptest shared/pipetest" // for tests and the local run
 )
 
 // A row of the import table: who may import which packages of this module, and whether libraries too.
@@ -49,6 +49,7 @@ var owners = []struct{ path, who string }{
 	{module + "shared/firestoretest", "shared/firestoretest/... scripts/local/... scripts/emulator scripts/workload"},
 	{module + "shared/redistest", "shared/redistest/... scripts/local/... scripts/workload"},
 	{module + "shared/otlptest", "scripts/local/... scripts/workload"},
+	{module + "shared/pipetest", ""},
 	{"cloud.google.com/go/firestore", "shared/store/... shared/firestoretest/... scripts/..."},
 	{"cloud.google.com/go/pubsub", "shared/publisher functions/* scripts/..."},
 	{"github.com/bsm/redislock", "shared/lock"},

@@ -1,11 +1,8 @@
 package deepgram_test
 
 import (
-	"context"
-	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,65 +12,12 @@ import (
 	client "earshot.dev/functions/listen/stt/deepgram"
 	"earshot.dev/scripts/local/deepgram"
 	"earshot.dev/scripts/local/testspeech"
+	"earshot.dev/shared/pipetest"
 )
-
-// pipes is a listener whose connections stay in the process, so that their time is the test's.
-type pipes struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case conn := <-p.conns:
-		return conn, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.done) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
-
-func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
-	here, there := net.Pipe()
-	select {
-	case p.conns <- there:
-		return here, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-// serve runs the handler and gives a client that reaches it at any address.
-func serve(t *testing.T, h http.Handler) *http.Client {
-	p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-	server := &http.Server{Handler: h}
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := server.Serve(p); err != http.ErrServerClosed {
-			t.Errorf("Serve: %v", err)
-		}
-	})
-	transport := &http.Transport{DialContext: p.dial}
-	t.Cleanup(func() {
-		if err := server.Close(); err != nil {
-			t.Errorf("server.Close: %v", err)
-		}
-		transport.CloseIdleConnections()
-		running.Wait()
-	})
-	return &http.Client{Transport: transport}
-}
 
 func TestIdleStreamIsKeptAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		local := serve(t, &deepgram.Handler{Key: key, Engine: deepgram.Exact{}})
+		local := pipetest.Serve(t, (&deepgram.Handler{Key: key, Engine: deepgram.Exact{}}).ServeHTTP)
 		r, err := client.New(client.Config{URL: "ws://local/v1/listen", Key: key, Client: local})
 		if err != nil {
 			t.Fatalf("New: %v", err)
@@ -96,7 +40,7 @@ func TestIdleStreamIsKeptAlive(t *testing.T) {
 
 func TestServerGivesUpOnAClientThatSaysNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		local := serve(t, &deepgram.Handler{Key: key, Engine: deepgram.Exact{}})
+		local := pipetest.Serve(t, (&deepgram.Handler{Key: key, Engine: deepgram.Exact{}}).ServeHTTP)
 		conn := dial(t, local)
 		defer conn.CloseNow()
 		begin := time.Now()
@@ -113,7 +57,7 @@ func TestServerGivesUpOnAClientThatSaysNothing(t *testing.T) {
 func TestServerRefusesWhatItCannotUnderstand(t *testing.T) {
 	for _, said := range []string{"{", `"KeepAlive"`, `{"type":"Sing"}`} {
 		synctest.Test(t, func(t *testing.T) {
-			local := serve(t, &deepgram.Handler{Key: key, Engine: deepgram.Exact{}})
+			local := pipetest.Serve(t, (&deepgram.Handler{Key: key, Engine: deepgram.Exact{}}).ServeHTTP)
 			conn := dial(t, local)
 			defer conn.CloseNow()
 			if err := conn.Write(t.Context(), websocket.MessageText, []byte(said)); err != nil {
@@ -130,7 +74,7 @@ func TestServerRefusesWhatItCannotUnderstand(t *testing.T) {
 // A message may end within a sample, and an empty one closes the stream, as with Deepgram.
 func TestHalfSamplesAndTheOldClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		local := serve(t, &deepgram.Handler{Key: key, Engine: deepgram.Exact{}})
+		local := pipetest.Serve(t, (&deepgram.Handler{Key: key, Engine: deepgram.Exact{}}).ServeHTTP)
 		conn := dial(t, local)
 		defer conn.CloseNow()
 		audio := testspeech.Bytes(testspeech.Words(9))

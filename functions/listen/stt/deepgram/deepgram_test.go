@@ -15,12 +15,13 @@ import (
 
 	"earshot.dev/functions/listen/stt"
 	"earshot.dev/functions/listen/stt/deepgram"
+	"earshot.dev/shared/pipetest"
 )
 
 func TestWhatAStreamIsOpenedWith(t *testing.T) {
 	var got url.Values
 	var authorization string
-	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	client := pipetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		got, authorization = r.URL.Query(), r.Header.Get("Authorization")
 		w.WriteHeader(http.StatusTeapot)
 	})
@@ -66,7 +67,7 @@ func TestWhatAStreamIsOpenedWith(t *testing.T) {
 
 func TestVocabularyStaysWithinTheServersBounds(t *testing.T) {
 	var got []string
-	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	client := pipetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		got = r.URL.Query()["keyterm"]
 		w.WriteHeader(http.StatusTeapot)
 	})
@@ -166,7 +167,7 @@ func TestRefusalsAreToldApart(t *testing.T) {
 		{200, `{}`, stt.Unavailable, "200"},
 	}
 	for _, test := range tests {
-		client := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		client := pipetest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(test.status)
 			_, _ = w.Write([]byte(test.body)) // the client's side is what is tested
 		})
@@ -208,7 +209,7 @@ func TestNothingToDial(t *testing.T) {
 func TestNoErrorTellsTheVocabulary(t *testing.T) {
 	late, cancel := context.WithCancel(t.Context())
 	cancel()
-	broken := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	broken := pipetest.Serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	tests := []struct {
 		name   string
 		ctx    context.Context

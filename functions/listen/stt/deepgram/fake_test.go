@@ -2,8 +2,6 @@ package deepgram_test
 
 import (
 	"context"
-	"errors"
-	"net"
 	"net/http"
 	"sync"
 	"testing"
@@ -13,6 +11,7 @@ import (
 
 	"earshot.dev/functions/listen/stt"
 	"earshot.dev/functions/listen/stt/deepgram"
+	"earshot.dev/shared/pipetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,66 +21,11 @@ var options = stt.Options{Language: "en", SampleRate: 16000, Interim: true}
 // second is a second of audio at the options' rate.
 var second = make([]byte, 32000)
 
-// pipes is a listener whose connections stay in the process, so that their time can be a test's.
-type pipes struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case conn := <-p.conns:
-		return conn, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.done) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
-
-func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
-	here, there := net.Pipe()
-	select {
-	case p.conns <- there:
-		return here, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-// serve runs the handler and gives a client that reaches it at any address.
-func serve(t *testing.T, h http.HandlerFunc) *http.Client {
-	t.Helper()
-	p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-	server := &http.Server{Handler: h}
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := server.Serve(p); !errors.Is(err, http.ErrServerClosed) {
-			t.Errorf("Serve: %v", err)
-		}
-	})
-	transport := &http.Transport{DialContext: p.dial}
-	t.Cleanup(func() {
-		if err := server.Close(); err != nil {
-			t.Errorf("server.Close: %v", err)
-		}
-		transport.CloseIdleConnections()
-		running.Wait()
-	})
-	return &http.Client{Transport: transport}
-}
-
 // open is a stream to a server whose side of the connection is played by the function.
 func open(t *testing.T, play func(*websocket.Conn)) stt.Stream {
 	t.Helper()
 	var playing sync.WaitGroup
-	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	client := pipetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		playing.Add(1)
 		defer playing.Done()
 		conn, err := websocket.Accept(w, r, nil)

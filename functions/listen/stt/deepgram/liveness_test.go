@@ -14,6 +14,7 @@ import (
 
 	"earshot.dev/functions/listen/stt"
 	"earshot.dev/functions/listen/stt/deepgram"
+	"earshot.dev/shared/pipetest"
 )
 
 // hole is a connection on which all is lost from some moment on, in both directions, and nobody is told.
@@ -32,7 +33,7 @@ func (h *hole) Write(p []byte) (int, error) {
 func TestHalfOpenWhileNobodySpeaks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lost hole
-		client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		client := pipetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 			conn, err := websocket.Accept(w, r, nil)
 			if err != nil {
 				t.Errorf("Accept: %v", err)
