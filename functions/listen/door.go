@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/coder/websocket"
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -58,7 +57,7 @@ func (d *door) web(w http.ResponseWriter, r *http.Request) {
 		late := time.AfterFunc(tokenWithin, func() {
 			socket.Close(fault.Unauthenticated.CloseCode(), "no token within 5 s")
 		})
-		_, frame, err := socket.Read(ctx)
+		_, frame, err := socket.Read()
 		if !late.Stop() || err != nil {
 			return "", time.Time{}, fault.New(fault.Unauthenticated, "read token", err)
 		}
@@ -85,13 +84,11 @@ type identify func(context.Context, *wire.Socket) (uid string, signedIn time.Tim
 
 // open is one client's visit, from the upgrade to the close.
 func (d *door) open(w http.ResponseWriter, r *http.Request, identify identify) {
-	// Devices and apps name no origin; a token, not a cookie, says who it is, so origins need no check.
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	socket, err := wire.Accept(w, r, d.limits.FrameBytes)
 	if err != nil {
-		logging.Error(r.Context(), "upgrade_refused", fault.New(fault.Invalid, "accept", err))
+		logging.Error(r.Context(), "upgrade_refused", fault.New(fault.Invalid, "open socket", err))
 		return
 	}
-	socket := wire.NewSocket(conn, d.limits.FrameBytes)
 	id := uuid.NewString()
 	// This span ends when the client is let in, not an hour later; what comes after it in the session is below it.
 	ctx, span := otel.Tracer("earshot.dev/functions/listen").Start(r.Context(), "admit", trace.WithSpanKind(trace.SpanKindServer),

@@ -137,7 +137,7 @@ type speech struct {
 	closed chan struct{}
 }
 
-func (s *speech) Read(ctx context.Context) (bool, []byte, error) {
+func (s *speech) Read() (bool, []byte, error) {
 	const length = time.Second / 5
 	if s.next.IsZero() {
 		s.next = time.Now()
@@ -150,8 +150,6 @@ func (s *speech) Read(ctx context.Context) (bool, []byte, error) {
 	case <-time.After(time.Until(s.next)):
 	case <-s.closed:
 		return false, nil, &wire.CloseError{Code: wire.CloseAbnormal, Err: net.ErrClosed}
-	case <-ctx.Done():
-		return false, nil, &wire.CloseError{Code: wire.CloseAbnormal, Err: ctx.Err()}
 	}
 	s.frames++
 	loud := uint32(16_384)
@@ -170,6 +168,8 @@ func (s *speech) Read(ctx context.Context) (bool, []byte, error) {
 func (*speech) Write(context.Context, []byte) error { return nil }
 
 func (s *speech) Close(int, string) { close(s.closed) }
+
+func (*speech) HangUp() {}
 
 // ear is a recogniser that hears a sentence in each second of what it is sent.
 type ear struct {

@@ -121,7 +121,7 @@ func (l *polite) Write(ctx context.Context, data []byte) error {
 	return l.line.Write(ctx, data)
 }
 
-func (l *polite) Read(context.Context) (bool, []byte, error) {
+func (l *polite) Read() (bool, []byte, error) {
 	f, ok := <-l.in
 	if !ok {
 		l.gone.Store(true)

@@ -29,11 +29,11 @@ type request struct {
 	boundary boundary // of a message that ends the conversation
 }
 
-// read takes the client's frames until the socket closes, which the write loop does at the latest, or the reading ends.
-func (s *Session) read(ctx, reading context.Context) {
+// read takes the client's frames until the socket closes, which the write loop does at the latest.
+func (s *Session) read(ctx context.Context) {
 	defer close(s.unheard)
 	for {
-		binary, data, err := s.socket.Read(reading)
+		binary, data, err := s.socket.Read()
 		f := frame{time.Now(), binary, data, err}
 		if err == nil {
 			s.lastFrame.Store(f.at.UnixNano())
@@ -255,7 +255,7 @@ func (s *Session) recognizerFailed(ctx context.Context, err error) {
 
 // write sends what the others have to say, and pings; it closes the socket when there is no more, and hangs up where nobody
 // answers that.
-func (s *Session) write(ctx context.Context, hangUp func()) {
+func (s *Session) write(ctx context.Context) {
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
 	idle := time.NewTimer(s.params.Idle)
@@ -270,7 +270,7 @@ func (s *Session) write(ctx context.Context, hangUp func()) {
 			for len(s.outbound) > 0 {
 				s.send(ctx, <-s.outbound)
 			}
-			late := time.AfterFunc(answerGoodbye, hangUp)
+			late := time.AfterFunc(answerGoodbye, s.socket.HangUp)
 			defer late.Stop()
 			reason := s.reason()
 			s.socket.Close(reason.Code, reason.Text)

@@ -130,7 +130,7 @@ func (e *ear) murmur(words ...string) bool {
 	return !e.closed
 }
 
-// line is a socket whose other end is the test. Like a real one, it breaks when the context of a Read or Write ends.
+// line is a socket whose other end is the test. Like a real one, it breaks when the context of a Write ends.
 type line struct {
 	mu      sync.Mutex
 	in      chan frame
@@ -144,7 +144,7 @@ type line struct {
 
 func newLine() *line { return &line{in: make(chan frame), closed: make(chan struct{})} }
 
-func (l *line) Read(ctx context.Context) (bool, []byte, error) {
+func (l *line) Read() (bool, []byte, error) {
 	select {
 	case f, ok := <-l.in:
 		if !ok {
@@ -153,9 +153,6 @@ func (l *line) Read(ctx context.Context) (bool, []byte, error) {
 		return f.binary, f.data, nil
 	case <-l.closed:
 		return false, nil, &wire.CloseError{Code: wire.CloseAbnormal, Err: errClosed}
-	case <-ctx.Done():
-		l.Close(wire.CloseAbnormal, "")
-		return false, nil, &wire.CloseError{Code: wire.CloseAbnormal, Err: ctx.Err()}
 	}
 }
 
@@ -207,6 +204,8 @@ func (l *line) Close(code int, reason string) {
 		close(l.closed)
 	}
 }
+
+func (l *line) HangUp() { l.Close(wire.CloseAbnormal, "") }
 
 func (l *line) told(part string) bool {
 	l.mu.Lock()

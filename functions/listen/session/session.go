@@ -24,9 +24,10 @@ import (
 
 // Socket is the client's side (wire.Socket). One goroutine reads while another writes.
 type Socket interface {
-	Read(ctx context.Context) (binary bool, frame []byte, err error)
+	Read() (binary bool, frame []byte, err error)
 	Write(ctx context.Context, frame []byte) error
 	Close(code int, reason string)
+	HangUp()
 }
 
 // Store keeps conversations (store.Store).
@@ -180,11 +181,9 @@ func (s *Session) Run(ctx context.Context) *Reason {
 	defer s.closing(ctx)()
 	sessionsOpen.Add(ctx, 1)
 
-	reading, hangUp := context.WithCancel(context.WithoutCancel(ctx)) // the end of which is that of the connection
-	defer hangUp()
 	var group errgroup.Group
-	group.Go(func() error { s.write(ctx, hangUp); return nil })
-	group.Go(func() error { s.read(ctx, reading); return nil })
+	group.Go(func() error { s.write(ctx); return nil })
+	group.Go(func() error { s.read(ctx); return nil })
 	if err := s.open(ctx); err == nil {
 		s.live(ctx, &group)
 	} else {

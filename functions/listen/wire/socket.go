@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/coder/websocket"
@@ -11,14 +13,20 @@ import (
 
 // Socket is one WebSocket. One goroutine reads while another writes.
 type Socket struct {
-	conn *websocket.Conn
-	buf  bytes.Buffer // of the frame last read
+	conn  *websocket.Conn
+	under *http.ResponseController // of the connection below it
+	buf   bytes.Buffer             // of the frame last read
 }
 
-// NewSocket takes over an accepted connection; frames over maxFrame bytes close it with 1009.
-func NewSocket(conn *websocket.Conn, maxFrame int64) *Socket {
+// Accept takes the connection over from a request for a WebSocket, which is answered in any case; frames over maxFrame bytes
+// close it with 1009. Devices and apps name no origin; a token, not a cookie, says who it is, so origins aren't checked.
+func Accept(w http.ResponseWriter, r *http.Request, maxFrame int64) (*Socket, error) {
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	if err != nil {
+		return nil, fmt.Errorf("accept: %w", err)
+	}
 	conn.SetReadLimit(maxFrame)
-	return &Socket{conn: conn}
+	return &Socket{conn: conn, under: http.NewResponseController(w)}, nil
 }
 
 // CloseError is how the other side, or the socket itself, closed: Code is that of the close frame, or 1006 where
@@ -41,9 +49,9 @@ const (
 	CloseTooBig    = 1009
 )
 
-// Read waits for the next frame. The bytes are valid until the next Read. Its error is a *CloseError.
-func (s *Socket) Read(ctx context.Context) (binary bool, frame []byte, err error) {
-	kind, reader, err := s.conn.Reader(ctx)
+// Read waits for the next frame, until the socket closes. The bytes are valid until the next Read. Its error is a *CloseError.
+func (s *Socket) Read() (binary bool, frame []byte, err error) {
+	kind, reader, err := s.conn.Reader(context.Background()) // one that can end costs as much as all the rest of a Read
 	if err == nil {
 		s.buf.Reset()
 		_, err = s.buf.ReadFrom(reader)
@@ -78,11 +86,18 @@ func (s *Socket) Write(ctx context.Context, frame []byte) error {
 // maxReason is the room that a close frame has for the reason, in bytes (RFC 6455 section 5.5).
 const maxReason = 123
 
-// Close says goodbye, waits up to 5 s for the answer, or until the context of a Read ends, and releases the connection. A peer
-// that is gone can't be told, so there is no error.
+// Close says goodbye, waits up to 5 s for the answer, or until HangUp, and releases the connection. A peer that is gone can't
+// be told, so there is no error.
 func (s *Socket) Close(code int, reason string) {
 	if len(reason) > maxReason {
 		reason = reason[:maxReason]
 	}
 	_ = s.conn.Close(websocket.StatusCode(code), reason) // fails only for a peer that is gone
+}
+
+// HangUp has whoever reads or writes wait no longer. The library's own CloseNow does nothing while Close waits.
+func (s *Socket) HangUp() {
+	past := time.Unix(1, 0)
+	_ = s.under.SetReadDeadline(past)  // fails only where the connection is closed
+	_ = s.under.SetWriteDeadline(past) // likewise
 }
