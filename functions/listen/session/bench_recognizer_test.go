@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,16 +20,77 @@ import (
 	"earshot.dev/functions/listen/stt/failover"
 )
 
-// beRecognizer has a process of this test be the recogniser's server, so that its memory isn't counted.
-const beRecognizer = "BE_RECOGNIZER"
+// The other sides of a session that a process of this test can be, by the environment, so that what they cost isn't counted.
+const (
+	role         = "EARSHOT_BENCH_ROLE"
+	asRecognizer = "recognizer" // the recogniser's server
+	asDevices    = "devices"    // see devices
+)
 
 func TestMain(m *testing.M) {
-	if os.Getenv(beRecognizer) == "" {
+	switch os.Getenv(role) {
+	case asRecognizer:
+		server := httptest.NewServer(http.HandlerFunc(recognize))
+		_, _ = os.Stdout.WriteString(server.URL + "\n") // who doesn't get it fails
+		_, _, _ = bufio.NewReader(os.Stdin).ReadLine()  // until whoever started it is gone
+	case asDevices:
+		if err := devices(os.Getenv(hostAddress)); err != nil {
+			_, _ = fmt.Fprintln(os.Stderr, err) // there is nobody else to tell
+			os.Exit(1)
+		}
+	default:
 		os.Exit(m.Run())
 	}
-	server := httptest.NewServer(http.HandlerFunc(recognize))
-	_, _ = os.Stdout.WriteString(server.URL + "\n") // who doesn't get it fails
-	_, _, _ = bufio.NewReader(os.Stdin).ReadLine()  // until whoever started it is gone
+}
+
+// other is a process of this test that plays a role.
+type other struct {
+	b      *testing.B
+	stdin  io.Writer
+	stdout *bufio.Reader
+}
+
+// play begins a role, with more of its environment.
+func play(b *testing.B, as string, env ...string) *other {
+	b.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	process := exec.CommandContext(ctx, os.Args[0]) //nolint:gosec // this test itself
+	process.Env = append(append(os.Environ(), role+"="+as), env...)
+	process.Stderr = os.Stderr
+	stdin, err := process.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	stdout, err := process.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := process.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		cancel()
+		_ = process.Wait() // it was killed
+	})
+	return &other{b, stdin, bufio.NewReader(stdout)}
+}
+
+// hear waits for a line.
+func (o *other) hear() string {
+	o.b.Helper()
+	line, err := o.stdout.ReadString('\n')
+	if err != nil {
+		o.b.Fatal(err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// tell has it go on.
+func (o *other) tell() {
+	o.b.Helper()
+	if _, err := io.WriteString(o.stdin, "\n"); err != nil {
+		o.b.Fatal(err)
+	}
 }
 
 // recognize speaks Deepgram's protocol: a word each 100 ms of audio, and all final each 3 s.
@@ -70,30 +132,7 @@ func recognize(w http.ResponseWriter, r *http.Request) {
 // production is a recogniser as functions/listen has it, at a server of its own.
 func production(b *testing.B) stt.Recognizer {
 	b.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	server := exec.CommandContext(ctx, os.Args[0]) //nolint:gosec // this test itself
-	server.Env = append(os.Environ(), beRecognizer+"=1")
-	stdin, err := server.StdinPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	stdout, err := server.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		_ = stdin.Close() // it ends all the same
-		cancel()
-		_ = server.Wait() // it was killed
-	})
-	url, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		b.Fatal(err)
-	}
-	r, err := deepgram.New(deepgram.Config{URL: strings.TrimSpace(url), Key: "key", Silence: time.Minute})
+	r, err := deepgram.New(deepgram.Config{URL: play(b, asRecognizer).hear(), Key: "key", Silence: time.Minute})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"runtime"
 	"sync"
@@ -27,9 +28,10 @@ import (
 // gives a result for each piece. Both are read from real sockets, from somebody who only writes bytes that are ready.
 func BenchmarkFrame(b *testing.B) {
 	packets := recording(b)
+	frames := framed(packets)
 	b.Run("bare", func(b *testing.B) {
 		taken := make(chan struct{})
-		h := serve(b, func(ctx context.Context, conn *websocket.Conn) {
+		h := serve(b, bare(b, func(ctx context.Context, conn *websocket.Conn) {
 			for range b.N {
 				if _, _, err := conn.Read(ctx); err != nil {
 					b.Error(err)
@@ -37,10 +39,12 @@ func BenchmarkFrame(b *testing.B) {
 			}
 			close(taken)
 			_, _, _ = conn.Read(ctx) // until the other side is gone
-		})
-		p := h.connect()
+		}))
+		p := h.connect(false)
 		b.ResetTimer()
-		p.send(packets, b.N)
+		if err := p.send(frames, b.N); err != nil {
+			b.Fatal(err)
+		}
 		<-taken
 		b.StopTimer()
 		h.close(p)
@@ -62,7 +66,7 @@ func BenchmarkFrame(b *testing.B) {
 		}
 	})
 	b.Run("relay", func(b *testing.B) {
-		stream := &free{results: make(chan stt.Result, 1)}
+		stream := &free{results: make(chan struct{}, 1)}
 		piece := make([]byte, 2*batch)
 		for i := 0; b.Loop(); i++ {
 			if i%5 > 0 {
@@ -79,13 +83,14 @@ func BenchmarkFrame(b *testing.B) {
 	session := func(b *testing.B) {
 		taken := make(chan struct{})
 		decoder := &counted{Decoder: opus(b), left: b.N, taken: func() { close(taken) }}
-		h := serve(b, func(ctx context.Context, conn *websocket.Conn) { converse(ctx, conn, decoder, newFree()) })
-		p := h.connect()
-		p.ready()
+		h := serve(b, func(w http.ResponseWriter, r *http.Request) { converse(b, w, r, decoder, newFree()) })
+		p := h.connect(true)
 		go p.ignore()
 		b.ReportAllocs()
 		b.ResetTimer()
-		p.send(packets, b.N)
+		if err := p.send(frames, b.N); err != nil {
+			b.Fatal(err)
+		}
 		<-taken
 		b.StopTimer()
 		h.close(p)
@@ -96,18 +101,18 @@ func BenchmarkFrame(b *testing.B) {
 }
 
 // BenchmarkMemory is what a session holds, of heap and stacks, beside a bare WebSocket: idle as it is while nobody has
-// spoken, active after 3 s of speech that came in real time, none of it final in most of them. The Opus decoder has 160 KB
+// spoken, active while somebody speaks in real time, all of which becomes final each 3 s. The Opus decoder has 160 KB
 // of its own. In recognised there is the recogniser of production as well, failover and Deepgram's client, which keep what
-// isn't final: up to 3 s of it, which are 96 KB.
+// isn't final: 3 s of it are 96 KB.
 func BenchmarkMemory(b *testing.B) {
-	packets := recording(b)[:150]
+	packets := recording(b)[:300]
 	b.Run("bare", func(b *testing.B) {
-		hold(b, nil, func(ctx context.Context, conn *websocket.Conn, _ *counted) {
+		hold(b, nil, bare(b, func(ctx context.Context, conn *websocket.Conn) {
 			if err := conn.Write(ctx, websocket.MessageText, []byte(wire.Ready)); err != nil {
 				b.Error(err)
 			}
 			_, _, _ = conn.Read(ctx) // until it is cut
-		})
+		}))
 	})
 	for _, tt := range []struct {
 		codec   audio.Codec
@@ -115,13 +120,13 @@ func BenchmarkMemory(b *testing.B) {
 	}{{audio.PCM16, octets(decoded(b, packets))}, {audio.OpusFS320, packets}} {
 		for name, spoken := range map[string][][]byte{"idle": nil, "active": tt.packets} {
 			run := func(b *testing.B, r func() stt.Recognizer) {
-				hold(b, spoken, func(ctx context.Context, conn *websocket.Conn, d *counted) {
-					var err error
-					if d.Decoder, err = audio.NewDecoder(tt.codec, sampleRate); err != nil {
+				hold(b, spoken, func(w http.ResponseWriter, req *http.Request) {
+					decoder, err := audio.NewDecoder(tt.codec, sampleRate)
+					if err != nil {
 						b.Error(err)
 						return
 					}
-					converse(ctx, conn, d, r())
+					converse(b, w, req, decoder, r())
 				})
 			}
 			b.Run(name+"/"+string(tt.codec), func(b *testing.B) { run(b, newFree) })
@@ -133,35 +138,43 @@ func BenchmarkMemory(b *testing.B) {
 	}
 }
 
-// hold opens connections, sends the packets to each, one each 20 ms, and reports what one takes.
-func hold(b *testing.B, packets [][]byte, visit func(context.Context, *websocket.Conn, *counted)) {
+// hold opens connections, sends the packets to each, one each 20 ms, and reports what one takes: on average, and at most, over
+// the second half of the packets.
+func hold(b *testing.B, packets [][]byte, visit http.HandlerFunc) {
 	b.Helper()
 	const sessions = 200
+	frames := framed(packets)
 	for b.Loop() {
 		before := held()
-		var taken sync.WaitGroup
-		h := serve(b, func(ctx context.Context, conn *websocket.Conn) {
-			visit(ctx, conn, &counted{left: len(packets), taken: taken.Done})
-		})
+		h := serve(b, visit)
 		peers := make([]*peer, sessions)
 		for i := range peers {
-			taken.Add(1)
-			peers[i] = h.connect()
-			peers[i].ready()
+			peers[i] = h.connect(true)
 			peers[i].answers = nil // it is the client's
 		}
+		var samples, sum, peak uint64
+		sample := func() {
+			taken := held() - before
+			samples, sum, peak = samples+1, sum+taken, max(peak, taken)
+		}
 		tick := time.NewTicker(20 * time.Millisecond)
-		for i := range packets {
+		for i := range frames {
 			<-tick.C
 			for _, p := range peers {
-				p.send(packets[i:], 1)
+				if err := p.send(frames[i:], 1); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if i >= len(frames)/2 && i%25 == 0 {
+				sample()
 			}
 		}
 		tick.Stop()
-		if len(packets) > 0 {
-			taken.Wait()
+		if len(frames) == 0 {
+			sample()
 		}
-		b.ReportMetric(float64(held()-before)/sessions, "B/session")
+		b.ReportMetric(float64(sum)/float64(samples)/sessions, "B/session")
+		b.ReportMetric(float64(peak)/sessions, "peak-B/session")
 		h.close(peers...)
 	}
 }
@@ -174,11 +187,29 @@ func held() uint64 {
 	return m.HeapAlloc + m.StackInuse
 }
 
+// bare is the WebSocket library alone.
+func bare(b *testing.B, visit func(context.Context, *websocket.Conn)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		visit(r.Context(), conn)
+		_ = conn.CloseNow() // the other side is gone
+	}
+}
+
 // converse has a session at the other end of a connection.
-func converse(ctx context.Context, conn *websocket.Conn, decoder Decoder, r stt.Recognizer) {
+func converse(b *testing.B, w http.ResponseWriter, r *http.Request, decoder Decoder, recognizer stt.Recognizer) {
+	socket, err := wire.Accept(w, r, 1<<16)
+	if err != nil {
+		b.Error(err)
+		return
+	}
 	New(Params{
 		ID: "s", UID: "u", Device: "d", Language: "en", SilenceTimeout: time.Hour,
-	}, wire.NewSocket(conn, 1<<16), []Decoder{decoder}, r, newMemory(), &board{}).Run(ctx)
+	}, socket, []Decoder{decoder}, recognizer, newMemory(), &board{}).Run(r.Context())
 }
 
 // counted tells when a number of packets have been taken in.
@@ -196,38 +227,36 @@ func (c *counted) Decode(dst []int16, packet []byte) ([]int16, error) {
 }
 
 // free is a recogniser that costs next to nothing. It answers each piece of audio with a word, and every thirtieth is
-// final.
+// final. Who doesn't take a result in time gets one that says as much as both.
 type free struct {
 	mu      sync.Mutex
 	sent    time.Duration
 	final   time.Duration
 	pieces  int
 	closed  bool
-	results chan stt.Result
+	next    stt.Result    // of what was heard since the last one was taken
+	results chan struct{} // has an element when there is one to take; closed after the last
 }
 
-func newFree() stt.Recognizer { return &free{results: make(chan stt.Result, 1)} }
+func newFree() stt.Recognizer { return &free{results: make(chan struct{}, 1)} }
 
 func (*free) Name() string                                            { return "free" }
 func (*free) Supports(string) bool                                    { return true }
 func (*free) Close() error                                            { return nil }
 func (f *free) Open(context.Context, stt.Options) (stt.Stream, error) { return f, nil }
-func (f *free) Send(_ context.Context, pcm []byte) error              { return f.answer(len(pcm), false) }
-func (f *free) Finalize(context.Context) error                        { return f.answer(0, true) }
+func (f *free) Send(_ context.Context, pcm []byte) error              { return f.hear(len(pcm), false) }
+func (f *free) Finalize(context.Context) error                        { return f.hear(0, true) }
 
-func (f *free) answer(size int, flushed bool) error {
+func (f *free) hear(size int, flushed bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.sent += duration(int64(size / 2))
 	f.pieces++
-	r := stt.Result{Start: f.final, End: f.sent, Final: flushed || f.pieces%30 == 0, Flushed: flushed}
-	r.Words = []stt.Word{{Text: "word", Start: f.final, End: f.sent}}
+	f.next.Flushed = f.next.Flushed || flushed
+	f.next.Final = f.next.Final || flushed || f.pieces%30 == 0
 	select {
-	case f.results <- r:
-		if r.Final {
-			f.final = f.sent
-		}
-	default: // nobody has time for it; the next one says the same
+	case f.results <- struct{}{}:
+	default:
 	}
 	return nil
 }
@@ -244,26 +273,42 @@ func (f *free) CloseSend(context.Context) error {
 
 func (f *free) Recv(ctx context.Context) (stt.Result, error) {
 	select {
-	case r, ok := <-f.results:
+	case _, ok := <-f.results:
 		if !ok {
-			return r, io.EOF
+			return stt.Result{}, io.EOF
 		}
-		return r, nil
 	case <-ctx.Done():
 		return stt.Result{}, ctx.Err()
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := f.next
+	r.Start, r.End = f.final, f.sent
+	r.Words = []stt.Word{{Text: "word", Start: f.final, End: f.sent}}
+	if f.next = (stt.Result{}); r.Final {
+		f.final = f.sent
+	}
+	return r, nil
 }
 
-// recording is a few seconds of speech, in Opus packets of 20 ms.
 func recording(b *testing.B) [][]byte {
 	b.Helper()
-	file, err := os.ReadFile("../audio/testdata/silk20.opus")
+	packets, err := recorded()
 	if err != nil {
 		b.Fatal(err)
 	}
+	return packets
+}
+
+// recorded is a few seconds of speech, in Opus packets of 20 ms.
+func recorded() ([][]byte, error) {
+	file, err := os.ReadFile("../audio/testdata/silk20.opus")
+	if err != nil {
+		return nil, err
+	}
 	r, _, err := oggreader.NewWith(bytes.NewReader(file))
 	if err != nil {
-		b.Fatal(err)
+		return nil, err
 	}
 	var packets [][]byte
 	for {
@@ -272,16 +317,16 @@ func recording(b *testing.B) [][]byte {
 			break
 		}
 		if err != nil {
-			b.Fatal(err)
+			return nil, err
 		}
 		if !bytes.HasPrefix(packet, []byte("OpusTags")) {
 			packets = append(packets, packet)
 		}
 	}
-	for len(packets) < 150 {
+	for len(packets) < 300 {
 		packets = append(packets, packets...)
 	}
-	return packets
+	return packets, nil
 }
 
 func opus(b *testing.B) *audio.Decoder {

@@ -56,7 +56,7 @@ type Decoder interface {
 // contended while audio flows.
 type intake struct {
 	mu       sync.Mutex
-	decoder  Decoder
+	decoder  Decoder // owned by who reads, like samples
 	gate     *vad.Gate
 	stream   stt.Stream
 	closed   bool
@@ -76,7 +76,7 @@ type intake struct {
 	room     chan struct{} // has an element when known has moved
 	timeline timeline      // of what was sent
 	told     time.Time     // the end of the last word that was final
-	samples  []int16       // of the packet at hand; the read loop may look at them until the next
+	samples  []int16       // of the packet at hand; who reads may look at them until the next
 	batch    []byte        // speech that waits for more
 	counted  usage.Totals  // what settle has reported
 	spoiled  int64         // packets that could not be decoded
@@ -150,13 +150,13 @@ func (in *intake) gap() {
 // packet takes one audio packet in, which came at a time, and gives where its audio ends, in samples. A packet that can't be decoded is
 // counted and skipped. It reports false for one that comes too late. The error is that of the recogniser's stream.
 func (in *intake) packet(ctx context.Context, packet []byte, at time.Time) (end uint32, ok bool, err error) {
+	samples, err := in.decoder.Decode(in.samples[:0], packet) // most of all work, during which the others needn't wait
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.closed {
 		in.late++
 		return 0, false, nil
 	}
-	samples, err := in.decoder.Decode(in.samples[:0], packet)
 	if err != nil {
 		in.spoiled++
 		samples = samples[:0]

@@ -12,14 +12,11 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/coder/websocket"
-
 	"earshot.dev/functions/listen/wire"
 )
 
 // peer is the client's side of a WebSocket, which costs as little as can be.
 type peer struct {
-	b       *testing.B
 	conn    net.Conn
 	answers *bufio.Reader
 }
@@ -31,80 +28,82 @@ type host struct {
 	visits sync.WaitGroup
 }
 
-func serve(b *testing.B, visit func(context.Context, *websocket.Conn)) *host {
+func serve(b *testing.B, visit func(http.ResponseWriter, *http.Request)) *host {
 	b.Helper()
 	h := &host{b: b}
 	h.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.visits.Add(1)
 		defer h.visits.Done()
-		conn, err := websocket.Accept(w, r, nil)
-		if err != nil {
-			b.Error(err)
-			return
-		}
-		visit(r.Context(), conn)
-		_ = conn.CloseNow() // the other side is gone
+		visit(w, r)
 	}))
 	return h
 }
 
-// connect opens a connection.
-func (h *host) connect() *peer {
+// address is where peers connect to.
+func (h *host) address() string { return h.server.Listener.Addr().String() }
+
+// connect opens a connection, and waits until there is a session that says it is ready, if there is to be one.
+func (h *host) connect(ready bool) *peer {
 	h.b.Helper()
-	b, p := h.b, &peer{b: h.b}
-	var err error
-	if p.conn, err = new(net.Dialer).DialContext(b.Context(), "tcp", h.server.Listener.Addr().String()); err != nil {
-		b.Fatal(err)
+	p, err := connect(h.b.Context(), h.address())
+	if err == nil && ready {
+		err = p.ready()
 	}
-	_, err = io.WriteString(p.conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
 	if err != nil {
-		b.Fatal(err)
-	}
-	p.answers = bufio.NewReaderSize(p.conn, 512)
-	for line := ""; line != "\r\n"; {
-		if line, err = p.answers.ReadString('\n'); err != nil {
-			b.Fatal(err)
-		}
+		h.b.Fatal(err)
 	}
 	return p
 }
 
-// send writes n binary frames, each by itself, as a device does that has one packet at a time.
-func (p *peer) send(packets [][]byte, n int) {
-	frames := make([][]byte, len(packets))
-	for i, packet := range packets {
-		frames[i] = masked(packet)
+// connect opens a connection.
+func connect(ctx context.Context, address string) (*peer, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
 	}
-	for i := range n {
-		if _, err := p.conn.Write(frames[i%len(frames)]); err != nil {
-			p.b.Error(err)
-			return
+	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+	if err != nil {
+		return nil, err
+	}
+	p := &peer{conn: conn, answers: bufio.NewReaderSize(conn, 512)}
+	for line := ""; line != "\r\n"; {
+		if line, err = p.answers.ReadString('\n'); err != nil {
+			return nil, err
 		}
 	}
+	return p, nil
+}
+
+// send writes n of the frames, one after the other and each by itself, as a device does that has one packet at a time.
+func (p *peer) send(frames [][]byte, n int) error {
+	for i := range n {
+		if _, err := p.conn.Write(frames[i%len(frames)]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ready waits until a session says that it is.
-func (p *peer) ready() {
-	p.b.Helper()
-	for p.b.Context().Err() == nil {
+func (p *peer) ready() error {
+	for {
 		size, err := p.answers.ReadByte() // of a text frame without a mask comes after its first byte
 		if err != nil {
-			p.b.Fatal(err)
+			return err
 		}
 		if size != 0x81 {
 			continue
 		}
-		size, err = p.answers.ReadByte()
-		if err != nil {
-			p.b.Fatal(err)
+		if size, err = p.answers.ReadByte(); err != nil {
+			return err
 		}
 		message := make([]byte, size)
 		if _, err := io.ReadFull(p.answers, message); err != nil {
-			p.b.Fatal(err)
+			return err
 		}
 		if strings.Contains(string(message), wire.Ready) {
-			return
+			return nil
 		}
 	}
 }
@@ -123,6 +122,15 @@ func (h *host) close(peers ...*peer) {
 	}
 	h.visits.Wait()
 	h.server.Close()
+}
+
+// framed are packets as peers send them.
+func framed(packets [][]byte) [][]byte {
+	frames := make([][]byte, len(packets))
+	for i, packet := range packets {
+		frames[i] = masked(packet)
+	}
+	return frames
 }
 
 // masked is a binary frame of a client (RFC 6455 section 5.2). Its mask is not zero, which would be no work.
