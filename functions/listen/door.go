@@ -89,6 +89,7 @@ func (d *door) open(w http.ResponseWriter, r *http.Request, identify identify) {
 		logging.Error(r.Context(), "upgrade_refused", fault.New(fault.Invalid, "open socket", err))
 		return
 	}
+	defer socket.Drop() // what panics says no goodbye
 	id := uuid.NewString()
 	// This span ends when the client is let in, not an hour later; what comes after it in the session is below it.
 	ctx, span := otel.Tracer("earshot.dev/functions/listen").Start(r.Context(), "admit", trace.WithSpanKind(trace.SpanKindServer),

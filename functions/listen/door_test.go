@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -86,6 +88,24 @@ func TestAppIsLogged(t *testing.T) {
 				t.Errorf("%q: logged %s, want %s", test, line, part)
 			}
 		}
+	}
+}
+
+// A visit that panics leaves no connection open: net/http doesn't close one that is a WebSocket.
+func TestPanicCutsTheConnection(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc((&door{limits: limits{FrameBytes: 1024}}).app)) // it has no users
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	server.Start()
+	defer server.Close()
+	conn, _, err := websocket.Dial(t.Context(), server.URL, &websocket.DialOptions{
+		HTTPHeader: http.Header{"Authorization": {"Bearer token"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	if _, _, err := conn.Read(t.Context()); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v, want that it is cut", err)
 	}
 }
 

@@ -169,8 +169,6 @@ func (*speech) Write(context.Context, []byte) error { return nil }
 
 func (s *speech) Close(int, string) { close(s.closed) }
 
-func (*speech) HangUp() {}
-
 // ear is a recogniser that hears a sentence in each second of what it is sent.
 type ear struct {
 	heard   int // samples

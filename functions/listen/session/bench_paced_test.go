@@ -6,11 +6,11 @@ import (
 	"errors"
 	"net/http"
 	"os"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/sys/unix"
 
 	"earshot.dev/functions/listen/wire"
 )
@@ -110,11 +110,11 @@ func devices(address string) error {
 		return err
 	}
 	next := time.Now()
-	due := time.NewTimer(0)
 	for i := range pacedPackets * len(peers) {
-		<-due.C
+		if err := rest(time.Until(next)); err != nil {
+			return err
+		}
 		next = next.Add(20 * time.Millisecond / pacedSessions)
-		due.Reset(time.Until(next))
 		if err := peers[i%len(peers)].send(frames[i/len(peers)%len(frames):], 1); err != nil {
 			return err
 		}
@@ -122,11 +122,23 @@ func devices(address string) error {
 	return step()
 }
 
+// rest sleeps for less than a millisecond, which Go's timers don't.
+func rest(d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	until := unix.NsecToTimeval(d.Nanoseconds())
+	if _, err := unix.Select(0, nil, nil, nil, &until); err != nil && !errors.Is(err, unix.EINTR) {
+		return err
+	}
+	return nil
+}
+
 // cpu is the time that this process has been running for, in the kernel too.
 func cpu(b *testing.B) time.Duration {
 	b.Helper()
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+	var used unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {
 		b.Fatal(err)
 	}
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())

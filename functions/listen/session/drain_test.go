@@ -44,22 +44,3 @@ func TestDrainIsBounded(t *testing.T) {
 		}
 	})
 }
-
-// A client that has gone, and can't answer the goodbye, isn't waited for.
-func TestDrainOfWhoIsGone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := start(t, "s1", nil)
-		r.audio(time.Second)
-		r.ear.say("stored")
-		r.line.mu.Lock()
-		r.line.gone = true
-		r.line.mu.Unlock()
-		began := time.Now()
-		r.session.Stop(Drained)
-		<-r.reason
-		if took := time.Since(began); took > 2*time.Second {
-			t.Errorf("it took %v to end", took)
-		}
-		r.stored("stored")
-	})
-}

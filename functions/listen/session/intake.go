@@ -150,6 +150,9 @@ func (in *intake) gap() {
 // packet takes one audio packet in, which came at a time, and gives where its audio ends, in samples. A packet that can't be decoded is
 // counted and skipped. It reports false for one that comes too late. The error is that of the recogniser's stream.
 func (in *intake) packet(ctx context.Context, packet []byte, at time.Time) (end uint32, ok bool, err error) {
+	if in.over() {
+		return 0, false, nil
+	}
 	samples, err := in.decoder.Decode(in.samples[:0], packet) // most of all work, during which the others needn't wait
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -176,6 +179,16 @@ func (in *intake) packet(ctx context.Context, packet []byte, at time.Time) (end 
 	}
 	end = uint32(in.received + int64(in.stored-in.skip)) //nolint:gosec // a session lasts an hour, which is 58 million samples
 	return end, true, in.err
+}
+
+// over reports whether no more is taken in, and counts the packet that comes all the same.
+func (in *intake) over() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.closed {
+		in.late++
+	}
+	return in.closed
 }
 
 // beside notes that audio of another channel came. Where that goes on and this one sends none, for longer than a frame may

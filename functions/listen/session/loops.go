@@ -253,8 +253,7 @@ func (s *Session) recognizerFailed(ctx context.Context, err error) {
 	}
 }
 
-// write sends what the others have to say, and pings; it closes the socket when there is no more, and hangs up where nobody
-// answers that.
+// write sends what the others have to say, and pings; it closes the socket when there is no more.
 func (s *Session) write(ctx context.Context) {
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
@@ -270,8 +269,6 @@ func (s *Session) write(ctx context.Context) {
 			for len(s.outbound) > 0 {
 				s.send(ctx, <-s.outbound)
 			}
-			late := time.AfterFunc(answerGoodbye, s.socket.HangUp)
-			defer late.Stop()
 			reason := s.reason()
 			s.socket.Close(reason.Code, reason.Text)
 			return

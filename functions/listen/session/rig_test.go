@@ -139,7 +139,6 @@ type line struct {
 	reason  string
 	closed  chan struct{}
 	stalled chan struct{} // not nil: writes wait for it
-	gone    bool          // the other end, without a word
 }
 
 func newLine() *line { return &line{in: make(chan frame), closed: make(chan struct{})} }
@@ -191,21 +190,11 @@ func (l *line) stall() chan struct{} {
 func (l *line) Close(code int, reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.gone && code != wire.CloseAbnormal { // wait for the answer
-		l.mu.Unlock()
-		select {
-		case <-l.closed:
-		case <-time.After(5 * time.Second):
-		}
-		l.mu.Lock()
-	}
 	if l.code == 0 {
 		l.code, l.reason = code, reason
 		close(l.closed)
 	}
 }
-
-func (l *line) HangUp() { l.Close(wire.CloseAbnormal, "") }
 
 func (l *line) told(part string) bool {
 	l.mu.Lock()

@@ -27,7 +27,6 @@ type Socket interface {
 	Read() (binary bool, frame []byte, err error)
 	Write(ctx context.Context, frame []byte) error
 	Close(code int, reason string)
-	HangUp()
 }
 
 // Store keeps conversations (store.Store).
@@ -130,8 +129,6 @@ const (
 	// 10 s after SIGTERM.
 	lastWords = 4 * time.Second
 	endWithin = 7 * time.Second
-
-	answerGoodbye = time.Second // a client that takes longer is gone
 )
 
 // resends reports whether the client sends again all from which words are made that aren't stored. What it recognises itself

@@ -18,15 +18,20 @@ type Socket struct {
 	buf   bytes.Buffer             // of the frame last read
 }
 
-// Accept takes the connection over from a request for a WebSocket, which is answered in any case; frames over maxFrame bytes
-// close it with 1009. Devices and apps name no origin; a token, not a cookie, says who it is, so origins aren't checked.
+// Accept takes the connection over from a request for a WebSocket, which is answered in any case. To the end of the request's
+// handler belongs a Drop. Frames over maxFrame bytes close the socket with 1009. Devices and apps name no origin; a token, not a cookie, says who it is, so origins aren't checked.
 func Accept(w http.ResponseWriter, r *http.Request, maxFrame int64) (*Socket, error) {
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
 		return nil, fmt.Errorf("accept: %w", err)
 	}
 	conn.SetReadLimit(maxFrame)
-	return &Socket{conn: conn, under: http.NewResponseController(w)}, nil
+	s := &Socket{conn: conn, under: http.NewResponseController(w)}
+	if err := errors.Join(s.under.SetReadDeadline(time.Time{}), s.under.SetWriteDeadline(time.Time{})); err != nil {
+		s.Drop()
+		return nil, fmt.Errorf("no deadlines, by which Close ends: %w", err)
+	}
+	return s, nil
 }
 
 // CloseError is how the other side, or the socket itself, closed: Code is that of the close frame, or 1006 where
@@ -86,18 +91,29 @@ func (s *Socket) Write(ctx context.Context, frame []byte) error {
 // maxReason is the room that a close frame has for the reason, in bytes (RFC 6455 section 5.5).
 const maxReason = 123
 
-// Close says goodbye, waits up to 5 s for the answer, or until HangUp, and releases the connection. A peer that is gone can't
-// be told, so there is no error.
+// answerGoodbye is how long a client may take to answer a goodbye.
+const answerGoodbye = time.Second
+
+// Close says goodbye, waits for the answer, a second at most, and releases the connection. A peer that is gone can't be
+// told, so there is no error.
 func (s *Socket) Close(code int, reason string) {
 	if len(reason) > maxReason {
 		reason = reason[:maxReason]
 	}
+	late := time.AfterFunc(answerGoodbye, s.hangUp)
+	defer late.Stop()
 	_ = s.conn.Close(websocket.StatusCode(code), reason) // fails only for a peer that is gone
 }
 
-// HangUp has whoever reads or writes wait no longer. The library's own CloseNow does nothing while Close waits.
-func (s *Socket) HangUp() {
+// hangUp has whoever reads, writes or closes wait no longer. The library itself waits for 5 s to send, for 5 to be heard, and
+// for ever for the rest of a frame; and its CloseNow does nothing while Close waits.
+func (s *Socket) hangUp() {
 	past := time.Unix(1, 0)
 	_ = s.under.SetReadDeadline(past)  // fails only where the connection is closed
 	_ = s.under.SetWriteDeadline(past) // likewise
+}
+
+// Drop releases the connection without a goodbye, unless Close did.
+func (s *Socket) Drop() {
+	_ = s.conn.CloseNow() // there is nobody to be told
 }

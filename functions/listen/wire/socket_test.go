@@ -11,10 +11,20 @@ import (
 	"earshot.dev/shared/pipetest"
 )
 
-// A client that doesn't answer the goodbye, or doesn't even take it, is waited for until the socket hangs up, and whoever
-// reads from it is told.
-func TestHangUp(t *testing.T) {
-	for name, takes := range map[string]bool{"no answer": true, "not taken": false} {
+// A client is waited for a second at most that doesn't answer the goodbye, doesn't even take it, or is in the middle of a
+// frame that never ends; and whoever reads from it meanwhile is told.
+func TestCloseWaitsForNobody(t *testing.T) {
+	const endless = "\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x01\x02\x03\x04" // the header of a frame of 8 EiB
+	for name, tt := range map[string]struct {
+		says         string
+		takes, reads bool // the client takes what is sent, and somebody reads from the socket
+	}{
+		"no answer":                    {takes: true, reads: true},
+		"no answer, nobody reads":      {takes: true},
+		"not taken":                    {reads: true},
+		"within a frame":               {says: endless, takes: true},
+		"within a frame that was read": {says: endless, takes: true, reads: true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				took, unread := make(chan time.Duration, 1), make(chan error, 1)
@@ -24,21 +34,28 @@ func TestHangUp(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					go func() {
-						_, _, err := socket.Read()
-						unread <- err
-					}()
+					defer socket.Drop()
+					if tt.reads {
+						go func() {
+							_, _, err := socket.Read()
+							unread <- err
+						}()
+						synctest.Wait()
+					}
 					began := time.Now()
-					time.AfterFunc(time.Second, socket.HangUp)
 					socket.Close(CloseNormal, "goodbye")
 					took <- time.Since(began)
 				})
 				stream := upgrade(t, client)
-				if takes {
+				if tt.takes {
 					go func() { _, _ = io.Copy(io.Discard, stream) }() // until the server closes it
 				}
+				go func() { _, _ = io.WriteString(stream, tt.says) }() // likewise
 				if d := <-took; d != time.Second {
-					t.Errorf("Close took %v, want the second until HangUp", d)
+					t.Errorf("it took %v, want a second", d)
+				}
+				if !tt.reads {
+					return
 				}
 				if closed, ok := errors.AsType[*CloseError](<-unread); !ok || closed.Code != CloseAbnormal {
 					t.Errorf("Read gave %v, want an abnormal close", closed)
@@ -49,7 +66,7 @@ func TestHangUp(t *testing.T) {
 }
 
 // upgrade opens a WebSocket and gives the stream below it.
-func upgrade(t *testing.T, client *http.Client) io.Reader {
+func upgrade(t *testing.T, client *http.Client) io.ReadWriter {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://x", nil)
 	if err != nil {
@@ -66,5 +83,5 @@ func upgrade(t *testing.T, client *http.Client) io.Reader {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = response.Body.Close() }) // the server has closed it
-	return response.Body
+	return response.Body.(io.ReadWriter)
 }
