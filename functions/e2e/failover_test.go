@@ -25,12 +25,18 @@ import (
 // gapLimit is how long a client may be without new interim words, while somebody speaks and a recogniser fails.
 const gapLimit = 2 * time.Second
 
-// The first recogniser fails while somebody speaks, in mid word: another goes on, every word is stored once and in order,
-// and whoever reads along waits no longer than gapLimit for the next one.
+// The first recogniser fails while somebody speaks, in mid word, or when they have just said their last: another goes on, every
+// word is stored once and in order, and whoever reads along waits no longer than gapLimit for the next one.
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	s := start(t, stack.Options{Race: true})
-	for name, fault := range map[string]int32{"dies": dies, "stops answering": stops, "returns rubbish": babbles} {
+	for name, tt := range map[string]struct {
+		fault  int32
+		middle bool
+	}{
+		"dies": {dies, true}, "stops answering": {stops, true}, "returns rubbish": {babbles, true},
+		"stops answering at the end": {stops, false},
+	} {
 		t.Run(name, func(t *testing.T) {
 			uid := "failover-" + strings.ReplaceAll(name, " ", "-")
 			if err := s.AddUser(t.Context(), uid); err != nil {
@@ -43,15 +49,18 @@ func TestFailover(t *testing.T) {
 
 			const words = 40
 			pcm := testspeech.Words(numbers(1, words)...)
-			middle := len(testspeech.Words(numbers(1, words/2)...)) - testspeech.WordSamples/2 // in a word
+			healthy := len(pcm)
+			if tt.middle {
+				healthy = len(testspeech.Words(numbers(1, words/2)...)) - testspeech.WordSamples/2 // in a word
+			}
 			play := func(pcm []int16) {
 				if err := sp.play(pcm); err != nil {
 					t.Fatal(err)
 				}
 			}
-			play(pcm[:middle])
-			first.fault.Store(fault)
-			play(pcm[middle:])
+			play(pcm[:healthy])
+			first.fault.Store(tt.fault)
+			play(pcm[healthy:])
 			sp.pause(time.Second)
 			sp.sees(1, words)
 			gap := sp.longestGap()

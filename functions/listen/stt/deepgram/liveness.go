@@ -19,6 +19,7 @@ type liveness struct {
 	owed     time.Duration // audio sent since an answer was last heard
 	since    time.Time     // when the first of it was sent
 	demanded time.Time     // when Finalize or CloseStream was sent that isn't answered; zero if none is
+	vague    bool          // the last result has words that may still change: Finalize is answered, however little is owed
 	writing  time.Time     // when the write began that hasn't returned; zero if there is none
 	closing  bool          // CloseStream was sent
 	answered bool          // something was heard
@@ -37,7 +38,7 @@ func (l *liveness) audio(now time.Time, length time.Duration) {
 func (l *liveness) demand(now time.Time, closing bool) {
 	l.sent = now
 	l.closing = l.closing || closing
-	if l.closing || l.owed >= answerable {
+	if l.closing || l.vague || l.owed >= answerable {
 		l.demanded = now
 	}
 }
@@ -49,10 +50,13 @@ func (l *liveness) heard(now time.Time) {
 	if !l.writing.IsZero() {
 		l.writing = now
 	}
-	if l.closing {
+	switch {
+	case l.closing:
 		l.demanded = now // what is owed now is the end
-	} else {
+	case !l.vague:
 		l.demanded = time.Time{}
+	case !l.demanded.IsZero():
+		l.demanded = now // it goes on, and what was demanded is to come
 	}
 }
 
@@ -63,8 +67,12 @@ func (l *liveness) silent(now time.Time) bool { return l.late(now, l.limit) }
 func (l *liveness) doubtful(now time.Time) bool { return l.late(now, l.limit/2) }
 
 func (l *liveness) late(now time.Time, limit time.Duration) bool {
-	over := func(since time.Time) bool { return !since.IsZero() && now.Sub(since) >= limit }
-	return over(l.demanded) || over(l.writing) || l.owed >= limit && over(l.since)
+	over := func(since time.Time, limit time.Duration) bool { return !since.IsZero() && now.Sub(since) >= limit }
+	patience := limit
+	if !l.closing {
+		patience /= 2 // the end of a conversation waits for it, and for who takes over then
+	}
+	return over(l.demanded, patience) || over(l.writing, limit) || l.owed >= limit && over(l.since, limit)
 }
 
 // idle reports whether it is time to say that we are there. A write under way says it already.

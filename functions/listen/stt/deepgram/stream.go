@@ -153,7 +153,7 @@ func (s *stream) read() {
 		}
 		switch kind {
 		case result:
-			s.heard()
+			s.said(!r.Final && len(r.Words) > 0)
 			select {
 			case s.results <- r:
 			case <-s.quit:
@@ -183,6 +183,14 @@ func (s *stream) next(message *bytes.Buffer) error {
 		return malformed(errors.New("a message that isn't text"))
 	}
 	return nil
+}
+
+// said notes a result, and whether it has words that may still change.
+func (s *stream) said(vague bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live.vague = vague
+	s.live.heard(time.Now())
 }
 
 // heard reports whether the server is closing at our wish.
@@ -287,7 +295,7 @@ func (s *stream) unanswered() error {
 	if s.pinging || s.missed {
 		failure = stt.HalfOpen
 	}
-	return stt.Fail(Name, failure, fmt.Errorf("nothing heard for %v", s.live.limit))
+	return stt.Fail(Name, failure, errors.New("an answer is overdue"))
 }
 
 func (s *stream) keepAlive() {

@@ -213,13 +213,7 @@ func TestEmptyAudioIsNotSent(t *testing.T) {
 }
 
 func TestSilence(t *testing.T) {
-	tests := []struct {
-		name string
-		play func(*websocket.Conn)
-		act  func(*testing.T, stt.Stream)
-		gone time.Duration // when Recv fails, about; 0 for not within the minute
-		want stt.Failure
-	}{
+	tests := []silence{
 		{
 			"never answers", func(c *websocket.Conn) { hear(c, nil) },
 			func(t *testing.T, s stt.Stream) { sendFor(t, s, time.Minute) },
@@ -265,7 +259,7 @@ func TestSilence(t *testing.T) {
 		{
 			"Finalize unanswered", func(c *websocket.Conn) { hear(c, nil) },
 			func(t *testing.T, s stt.Stream) { sendFor(t, s, 2*time.Second); finalize(t, s) },
-			2*time.Second + deepgram.DefaultSilence, stt.Silent,
+			2*time.Second + deepgram.DefaultSilence/2, stt.Silent,
 		},
 		{
 			"CloseSend unanswered", func(c *websocket.Conn) { hear(c, nil) },
@@ -278,41 +272,7 @@ func TestSilence(t *testing.T) {
 		},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				begin := time.Now()
-				stream := open(t, test.play)
-				var acting sync.WaitGroup
-				acting.Go(func() { test.act(t, stream) })
-				defer acting.Wait()
-				defer end(t, stream)
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-				defer cancel()
-				var err error
-				for err == nil {
-					_, err = stream.Recv(ctx)
-				}
-				took := time.Since(begin)
-				if test.gone == 0 {
-					if !errors.Is(err, context.DeadlineExceeded) {
-						t.Errorf("after %v: %v, want the stream to last", took, err)
-					}
-					return
-				}
-				if stt.FailureOf(err) != test.want {
-					t.Errorf("got %v, want %v", err, test.want)
-				}
-				if took < test.gone || took > test.gone+2*time.Second {
-					t.Errorf("gone after %v, want %v and at most 2 s more", took, test.gone)
-				}
-			})
-		})
-	}
-}
-
-func finalize(t *testing.T, s stt.Stream) {
-	if err := s.Finalize(t.Context()); err != nil {
-		t.Errorf("Finalize: %v", err)
+		t.Run(test.name, test.run)
 	}
 }
 

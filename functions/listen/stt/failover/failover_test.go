@@ -15,7 +15,7 @@ import (
 	"earshot.dev/shared/fault"
 )
 
-const gap = 2 * time.Second // issue 4: the longest without an interim word
+const gap = 2 * time.Second // the longest without an interim word
 
 func TestFirstFailsInMidSpeech(t *testing.T) {
 	tests := []struct {

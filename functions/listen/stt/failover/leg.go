@@ -46,6 +46,7 @@ type leg struct {
 	head  *replay.Head
 	since time.Time     // when the first audio came that isn't answered; zero if there is none
 	heard time.Duration // how much audio there was when it last answered
+	vague bool          // its last answer has words that may still change
 	short time.Time     // what since was, when patience was over and there was too little audio to be answered
 	goal  time.Duration // how much audio there was when it began
 }

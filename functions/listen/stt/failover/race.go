@@ -66,6 +66,7 @@ func (s *stream) hear(l *leg, r stt.Result) (stt.Result, bool) {
 			s.promote(s.unanswered(s.active))
 		case r.Final && r.End+replay.Rounding >= l.goal && !s.ended(): // at the end of all, its own end tells
 			l.judge(nil)
+			s.clear(s.active)
 			s.answered(s.active)
 			s.seat(s.active, nil)
 			return stt.Result{}, false
@@ -87,15 +88,28 @@ func (s *stream) hear(l *leg, r stt.Result) (stt.Result, bool) {
 func (s *stream) place(l *leg, r stt.Result) (stt.Result, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return l.head.Place(r)
+	r, ok := l.head.Place(r)
+	l.vague = !r.Final && len(r.Words) > 0
+	return r, ok
 }
+
+// clear notes that the leg owes no words.
+func (s *stream) clear(l *leg) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.vague = false
+}
+
+// owesFinal reports whether the leg was asked to make words final that it has said. That it has to answer, however little
+// audio there was: none may follow by which it would show that it is gone.
+func (s *stream) owesFinal(l *leg) bool { return l.vague && s.tape.Finalizing() }
 
 // answered notes that the leg has answered for all audio so far.
 func (s *stream) answered(l *leg) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l.since, l.short, l.heard = time.Time{}, time.Time{}, s.tape.Length()
-	if s.tape.Closed() {
+	if s.tape.Closed() || s.owesFinal(l) {
 		l.since = time.Now() // it still owes the end
 		s.alarm.Reset(s.limits.Patience)
 	}
@@ -166,7 +180,7 @@ func (s *stream) late(l *leg) (late, owed bool) {
 		return false, false
 	}
 	left := s.limits.Patience - time.Since(since)
-	if left <= 0 && l.opened && !s.tape.Closed() && s.tape.Length()-l.heard < answerable {
+	if left <= 0 && l.opened && !s.tape.Closed() && !s.owesFinal(l) && s.tape.Length()-l.heard < answerable {
 		l.short, l.since = l.since, time.Time{} // until there is more
 		return false, false
 	}

@@ -88,6 +88,12 @@ func (s *stream) Finalize(context.Context) error {
 		return err
 	}
 	s.tape.Finalize()
+	for _, l := range s.legs {
+		if l != nil && l.since.IsZero() && s.owesFinal(l) {
+			l.since = time.Now()
+			s.alarm.Reset(s.limits.Patience)
+		}
+	}
 	s.grown.Broadcast()
 	return nil
 }

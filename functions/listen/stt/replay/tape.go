@@ -94,6 +94,12 @@ func (t *Tape) Finalize() {
 	}
 }
 
+// Finalizing reports whether there is audio that isn't final, though it is to be.
+func (t *Tape) Finalizing() bool {
+	last := len(t.marks) - 1
+	return last >= 0 && t.marks[last] > t.through+t.bytes(Rounding)
+}
+
 // Close notes that no more audio comes.
 func (t *Tape) Close() { t.closed = true }
 
