@@ -57,6 +57,8 @@ func TestDevice(t *testing.T) {
 		{"", "source=phone&ack=1", "phone", false},
 		{"a/b", "", "omi", true},
 		{"..", "", "omi", true},
+		{"__x__", "", "omi", true}, // Firestore has such names for itself
+		{"__x", "", "__x", false},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v4/listen?"+tt.query, http.NoBody)
 		r.Header.Set("X-Device-Id-Hash", tt.id)
