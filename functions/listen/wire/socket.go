@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -95,11 +96,10 @@ const maxReason = 123
 const answerGoodbye = time.Second
 
 // Close says goodbye, waits for the answer, a second at most, and releases the connection. A peer that is gone can't be
-// told, so there is no error.
+// told, so there is no error. A reason for which there is no room is cut.
 func (s *Socket) Close(code int, reason string) {
-	if len(reason) > maxReason {
-		reason = reason[:maxReason]
-	}
+	// To a browser a reason that isn't UTF-8 is a broken connection, whatever the code (RFC 6455 section 8.1).
+	reason = strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")
 	late := time.AfterFunc(answerGoodbye, s.hangUp)
 	defer late.Stop()
 	_ = s.conn.Close(websocket.StatusCode(code), reason) // fails only for a peer that is gone

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/coder/websocket"
 
 	"earshot.dev/shared/pipetest"
 )
@@ -61,6 +64,37 @@ func TestCloseWaitsForNobody(t *testing.T) {
 					t.Errorf("Read gave %v, want an abnormal close", closed)
 				}
 			})
+		})
+	}
+}
+
+// A reason too long for a close frame is cut where a character ends: a browser takes no other.
+func TestReasonIsCut(t *testing.T) {
+	const room = 123
+	for name, tt := range map[string]struct{ reason, want string }{
+		"fits":               {strings.Repeat("x", room-2) + "\u00fc", strings.Repeat("x", room-2) + "\u00fc"},
+		"too long":           {strings.Repeat("x", room+1), strings.Repeat("x", room)},
+		"within a character": {strings.Repeat("x", room-1) + "\u00fc", strings.Repeat("x", room-1)},
+		"no UTF-8":           {"no \xff", "no "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := pipetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+				socket, err := Accept(w, r, 1<<10)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				socket.Close(1008, tt.reason)
+			})
+			conn, _, err := websocket.Dial(t.Context(), "http://x", &websocket.DialOptions{HTTPClient: client})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.CloseNow()
+			_, _, err = conn.Read(t.Context())
+			if got, ok := errors.AsType[websocket.CloseError](err); !ok || got.Reason != tt.want {
+				t.Errorf("got %v, want the reason %q", err, tt.want)
+			}
 		})
 	}
 }
