@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -130,9 +131,13 @@ func (d *door) admit(ctx context.Context, v visitor, r *http.Request) (session.P
 	if err != nil {
 		return session.Params{}, nil, err
 	}
+	language, err := language(q, v.profile)
+	if err != nil {
+		return session.Params{}, nil, err
+	}
 	device, shared := device(r, q)
 	params := session.Params{
-		UID: v.uid, Device: device, Shared: shared, Source: q.Source, Language: language(q, v.profile),
+		UID: v.uid, Device: device, Shared: shared, Source: q.Source, Language: language,
 		ClientConversationID: q.ClientConversationID, SilenceTimeout: q.ConversationTimeout,
 		Vocabulary: v.profile.Vocabulary, Interim: q.Interim, Numbered: q.Acknowledge, CustomSTT: q.CustomSTT,
 		FramesPerSecond: d.limits.FramesPerSecond, MaxBytes: d.limits.SessionBytes, MaxImages: d.limits.Images,
@@ -231,12 +236,16 @@ func appFields(r *http.Request) []slog.Attr {
 	return fields
 }
 
-// language is what the client names, else the profile, else English.
-func language(q wire.Query, p account.Profile) string {
-	for _, l := range []string{q.Language, p.Language} {
-		if l != "" {
-			return l
-		}
+// languageTag is the form of a BCP 47 code (RFC 5646, whose section 4.4.1 has the length). Some clients say en_US.
+var languageTag = regexp.MustCompile(`^[A-Za-z0-9]+([-_][A-Za-z0-9]+)*$`)
+
+const maxLanguage = 35
+
+// language is what the client names, else the profile, else English. It is stored with the words, and so must look like one
+// even where the client recognises by itself, and no recogniser is asked.
+func language(q wire.Query, p account.Profile) (string, error) {
+	if q.Language != "" && (len(q.Language) > maxLanguage || !languageTag.MatchString(q.Language)) {
+		return "", fault.Newf(fault.Invalid, "choose language", "the language is no BCP 47 code")
 	}
-	return "en"
+	return cmp.Or(q.Language, p.Language, "en"), nil
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/coder/websocket"
 
 	"earshot.dev/functions/listen/wire"
+	"earshot.dev/shared/account"
+	"earshot.dev/shared/fault"
 	"earshot.dev/shared/logging"
 )
 
@@ -64,6 +66,41 @@ func TestDevice(t *testing.T) {
 		r.Header.Set("X-Device-Id-Hash", tt.id)
 		if got, shared := device(r, wire.ParseQuery(r.URL.Query(), 0)); got != tt.want || shared != tt.shared {
 			t.Errorf("%q, %q: got %q, shared %t; want %q, %t", tt.id, tt.query, got, shared, tt.want, tt.shared)
+		}
+	}
+}
+
+// Who recognises by itself needs no recogniser for its language, but a language: it is stored with the words.
+func TestLanguage(t *testing.T) {
+	for _, tt := range []struct{ query, profile, want string }{
+		{"", "", "en"},
+		{"", "de", "de"},
+		{"language=de-CH", "fr", "de-CH"},
+		{"language=auto", "fr", "multi"},
+		{"language=en_US", "", "en_US"},
+		{"language=sl-rozaj-biske-1994", "", "sl-rozaj-biske-1994"},
+		{"language=" + strings.Repeat("a", 35), "", strings.Repeat("a", 35)},
+		{"language=" + strings.Repeat("a", 36), "", ""},
+		{"language=%ff", "", ""},
+		{"language=d%C3%BC", "", ""},
+		{"language=en%00", "", ""},
+		{"language=en%0A", "", ""},
+		{"language=-en", "", ""},
+		{"language=en--US", "", ""},
+		{"language=en%20US", "", ""},
+	} {
+		const target = "/v4/listen?codec=pcm16&sample_rate=16000&custom_stt=enabled&"
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target+tt.query, http.NoBody)
+		v := visitor{profile: account.Profile{Language: tt.profile}}
+		got, err := language(wire.ParseQuery(r.URL.Query(), 0), v.profile)
+		if got != tt.want || (err != nil) != (tt.want == "") {
+			t.Errorf("%q, %q: got %q, %v; want %q", tt.query, tt.profile, got, err, tt.want)
+		}
+		if tt.want != "" {
+			continue
+		}
+		if _, _, err := (&door{}).admit(t.Context(), v, r); fault.KindOf(err).CloseCode() != 1008 {
+			t.Errorf("%q: %v, want that it is refused with 1008", tt.query, err)
 		}
 	}
 }
