@@ -41,12 +41,12 @@ type door struct {
 
 // app is the door of clients that bring their token in a header.
 func (d *door) app(w http.ResponseWriter, r *http.Request) {
-	d.open(w, r, func(ctx context.Context, _ *wire.Socket) (uid string, signedIn time.Time, err error) {
+	d.open(w, r, func(ctx context.Context, _ *wire.Socket) (visitor, error) {
 		token, err := auth.Bearer(r)
 		if err != nil {
-			return "", time.Time{}, err
+			return visitor{}, err
 		}
-		return d.users.Verify(ctx, token)
+		return d.bearer(ctx, token)
 	})
 }
 
@@ -55,23 +55,23 @@ const tokenWithin = 5 * time.Second
 
 // web is the door of browsers, which can't set headers: the token is the first frame.
 func (d *door) web(w http.ResponseWriter, r *http.Request) {
-	d.open(w, r, func(ctx context.Context, socket *wire.Socket) (uid string, signedIn time.Time, err error) {
+	d.open(w, r, func(ctx context.Context, socket *wire.Socket) (visitor, error) {
 		late := time.AfterFunc(tokenWithin, func() {
 			socket.Close(fault.Unauthenticated.CloseCode(), "no token within 5 s")
 		})
 		_, frame, err := socket.Read()
 		if !late.Stop() || err != nil {
-			return "", time.Time{}, fault.New(fault.Unauthenticated, "read token", err)
+			return visitor{}, fault.New(fault.Unauthenticated, "read token", err)
 		}
 		token, ok := wire.ParseAuth(frame)
 		if !ok {
-			return "", time.Time{}, fault.Newf(fault.Unauthenticated, "read token", "the first frame is no token")
+			return visitor{}, fault.Newf(fault.Unauthenticated, "read token", "the first frame is no token")
 		}
-		uid, signedIn, err = d.users.Verify(ctx, token)
+		v, err := d.bearer(ctx, token)
 		if told := socket.Write(ctx, wire.AuthResponse(err == nil)); err == nil && told != nil {
-			return "", time.Time{}, fault.New(fault.Unavailable, "answer token", told)
+			return visitor{}, fault.New(fault.Unavailable, "answer token", told)
 		}
-		return uid, signedIn, err
+		return v, err
 	})
 }
 
@@ -81,8 +81,18 @@ type visitor struct {
 	profile account.Profile
 }
 
-// identify finds out whose token a client has, and since when.
-type identify func(context.Context, *wire.Socket) (uid string, signedIn time.Time, err error)
+// bearer finds out whose token that is, and whether it still is good.
+func (d *door) bearer(ctx context.Context, token string) (visitor, error) {
+	uid, signedIn, err := d.users.Verify(ctx, token)
+	if err != nil {
+		return visitor{}, err
+	}
+	profile, err := d.read.Admit(ctx, uid, signedIn)
+	return visitor{uid, profile}, err
+}
+
+// identify finds out who a client is.
+type identify func(context.Context, *wire.Socket) (visitor, error)
 
 // open is one client's visit, from the upgrade to the close.
 func (d *door) open(w http.ResponseWriter, r *http.Request, identify identify) {
@@ -97,11 +107,7 @@ func (d *door) open(w http.ResponseWriter, r *http.Request, identify identify) {
 	ctx, span := otel.Tracer("earshot.dev/functions/listen").Start(r.Context(), "admit", trace.WithSpanKind(trace.SpanKindServer),
 		trace.WithAttributes(attribute.String("session_id", id)))
 	ctx = logging.WithTrace(logging.With(ctx, append(appFields(r), slog.String("session_id", id))...))
-	uid, signedIn, err := identify(ctx, socket)
-	v := visitor{uid: uid}
-	if err == nil {
-		v.profile, err = d.read.Admit(ctx, uid, signedIn)
-	}
+	v, err := identify(ctx, socket)
 	if err == nil {
 		err = d.visit(ctx, id, v, socket, r)
 	}
