@@ -165,6 +165,8 @@ func (s *speech) Read() (bool, []byte, error) {
 	return true, pcm, nil
 }
 
+func (*speech) Heard() time.Time { return time.Now() }
+
 func (*speech) Write(context.Context, []byte) error { return nil }
 
 func (s *speech) Close(int, string) { close(s.closed) }

@@ -230,20 +230,27 @@ func TestUnsavedTextIsBounded(t *testing.T) {
 	})
 }
 
-// A client is idle 90 s after its last frame, whenever that came.
+// A client is idle 90 s after it was last heard, whenever and however that was.
 func TestIdle(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := start(t, "s1", nil)
-		pass(usualIdle - 2*time.Second)
-		r.frame(true, "\x8a\x00")
-		pass(usualIdle - time.Second)
-		if r.session.stopping.Err() != nil {
-			t.Error("ended 89 s after the last frame")
-		}
-		pass(2 * time.Second)
-		if r.session.stopping.Err() == nil {
-			t.Error("goes on 91 s after the last frame")
-		}
-		r.ended(ClientIdle)
-	})
+	for name, sign := range map[string]func(*rig){
+		"keepalive": func(r *rig) { r.frame(true, "\x8a\x00") },
+		"ping":      func(r *rig) { r.line.ping() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := start(t, "s1", nil)
+				pass(usualIdle - 2*time.Second)
+				sign(r)
+				pass(usualIdle - time.Second)
+				if r.session.stopping.Err() != nil {
+					t.Error("ended 89 s after the last frame")
+				}
+				pass(2 * time.Second)
+				if r.session.stopping.Err() == nil {
+					t.Error("goes on 91 s after the last frame")
+				}
+				r.ended(ClientIdle)
+			})
+		})
+	}
 }

@@ -36,7 +36,6 @@ func (s *Session) read(ctx context.Context) {
 		binary, data, err := s.socket.Read()
 		f := frame{time.Now(), binary, data, err}
 		if err == nil {
-			s.lastFrame.Store(f.at.UnixNano())
 			if binary && len(data) > wire.Keepalive {
 				s.frames.Add(1)
 			}
@@ -275,7 +274,7 @@ func (s *Session) write(ctx context.Context) {
 		case <-ping.C:
 			s.send(ctx, wire.Ping)
 		case <-idle.C:
-			left := s.params.Idle - time.Since(time.Unix(0, s.lastFrame.Load()))
+			left := s.params.Idle - time.Since(s.socket.Heard())
 			if left <= 0 {
 				s.Stop(ClientIdle)
 				left = s.params.Idle

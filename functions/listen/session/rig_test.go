@@ -138,10 +138,13 @@ type line struct {
 	code    int
 	reason  string
 	closed  chan struct{}
+	heard   time.Time
 	stalled chan struct{} // not nil: writes wait for it
 }
 
-func newLine() *line { return &line{in: make(chan frame), closed: make(chan struct{})} }
+func newLine() *line {
+	return &line{in: make(chan frame), closed: make(chan struct{}), heard: time.Now()}
+}
 
 func (l *line) Read() (bool, []byte, error) {
 	select {
@@ -149,10 +152,24 @@ func (l *line) Read() (bool, []byte, error) {
 		if !ok {
 			return false, nil, &wire.CloseError{Code: wire.CloseAbnormal, Err: io.EOF}
 		}
+		l.ping()
 		return f.binary, f.data, nil
 	case <-l.closed:
 		return false, nil, &wire.CloseError{Code: wire.CloseAbnormal, Err: errClosed}
 	}
+}
+
+// ping is heard, and nothing is read.
+func (l *line) ping() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.heard = time.Now()
+}
+
+func (l *line) Heard() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.heard
 }
 
 var errClosed = errors.New("use of closed connection")

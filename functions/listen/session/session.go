@@ -25,6 +25,7 @@ import (
 // Socket is the client's side (wire.Socket). One goroutine reads while another writes.
 type Socket interface {
 	Read() (binary bool, frame []byte, err error)
+	Heard() time.Time
 	Write(ctx context.Context, frame []byte) error
 	Close(code int, reason string)
 }
@@ -98,7 +99,6 @@ type Session struct {
 	signalled  tally         // owned by age, and by Run after it: what the metrics know of
 	queued     atomic.Int64  // bytes of outbound
 
-	lastFrame atomic.Int64 // when the client was last heard, Unix ns: set by read, looked at by write
 	frames    atomic.Int64 // of audio, that came in
 	bytes     atomic.Int64 // of everything that came in
 	malformed atomic.Int64 // frames of audio that are none
@@ -156,7 +156,7 @@ func New(p Params, socket Socket, decoders []Decoder, recognizer stt.Recognizer,
 	s.following.SetLimit(maxFollowed)
 	s.scribe.ignore = func() { s.ignored.Add(1) }
 	s.scribe.alive = func() bool {
-		return s.stopping.Err() == nil && time.Since(time.Unix(0, s.lastFrame.Load())) < alive
+		return s.stopping.Err() == nil && time.Since(s.socket.Heard()) < alive
 	}
 	return s
 }
@@ -174,7 +174,6 @@ func (s *Session) Run(ctx context.Context) *Reason {
 	s.relay = newRelay(ctx, s.params, len(s.decoders), s.scribe.publisher)
 	s.scribe.relay = s.relay
 	s.began = time.Now()
-	s.lastFrame.Store(s.began.UnixNano())
 	defer s.closing(ctx)()
 	sessionsOpen.Add(ctx, 1)
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -14,20 +15,30 @@ import (
 
 // Socket is one WebSocket. One goroutine reads while another writes.
 type Socket struct {
-	conn  *websocket.Conn
-	under *http.ResponseController // of the connection below it
-	buf   bytes.Buffer             // of the frame last read
+	conn   *websocket.Conn
+	under  *http.ResponseController // of the connection below it
+	buf    bytes.Buffer             // of the frame last read
+	opened time.Time
+	heard  atomic.Int64 // when the other side was last heard, in ns after opened
 }
 
 // Accept takes the connection over from a request for a WebSocket, which is answered in any case. To the end of the request's
 // handler belongs a Drop. Frames over maxFrame bytes close the socket with 1009. Devices and apps name no origin; a token, not a cookie, says who it is, so origins aren't checked.
 func Accept(w http.ResponseWriter, r *http.Request, maxFrame int64) (*Socket, error) {
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	s := &Socket{under: http.NewResponseController(w), opened: time.Now()}
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		InsecureSkipVerify: true,
+		OnPingReceived: func(context.Context, []byte) (answer bool) {
+			s.hear()
+			return true
+		},
+		OnPongReceived: func(context.Context, []byte) { s.hear() },
+	})
 	if err != nil {
 		return nil, fmt.Errorf("accept: %w", err)
 	}
 	conn.SetReadLimit(maxFrame)
-	s := &Socket{conn: conn, under: http.NewResponseController(w)}
+	s.conn = conn
 	if err := errors.Join(s.under.SetReadDeadline(time.Time{}), s.under.SetWriteDeadline(time.Time{})); err != nil {
 		s.Drop()
 		return nil, fmt.Errorf("no deadlines, by which Close ends: %w", err)
@@ -65,8 +76,15 @@ func (s *Socket) Read() (binary bool, frame []byte, err error) {
 	if err != nil {
 		return false, nil, closeError(err)
 	}
+	s.hear()
 	return kind == websocket.MessageBinary, s.buf.Bytes(), nil
 }
+
+func (s *Socket) hear() { s.heard.Store(int64(time.Since(s.opened))) }
+
+// Heard is when the last frame of the other side came, or when it came itself. WebSocket's own pings and pongs count, which
+// are taken in while somebody waits in Read, and which Read doesn't give. It may be called from any goroutine.
+func (s *Socket) Heard() time.Time { return s.opened.Add(time.Duration(s.heard.Load())) }
 
 func closeError(err error) *CloseError {
 	switch code := websocket.CloseStatus(err); {

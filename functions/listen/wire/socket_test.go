@@ -99,6 +99,56 @@ func TestReasonIsCut(t *testing.T) {
 	}
 }
 
+// All that comes is a sign of life, also what Read doesn't give: WebSocket's own pings, and the answers to them.
+func TestHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		accepted := make(chan *Socket)
+		client := pipetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+			socket, err := Accept(w, r, 1<<10)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer socket.Drop()
+			accepted <- socket
+			for err == nil {
+				_, _, err = socket.Read()
+			}
+		})
+		dialled := make(chan *websocket.Conn, 1)
+		go func() {
+			conn, _, err := websocket.Dial(t.Context(), "http://x", &websocket.DialOptions{HTTPClient: client})
+			if err != nil {
+				t.Error(err)
+			}
+			dialled <- conn
+		}()
+		socket, conn := <-accepted, <-dialled
+		defer conn.CloseNow()
+		ctx := conn.CloseRead(t.Context()) // which answers pings, and takes answers
+		for _, sign := range []struct {
+			name string
+			come func() error
+		}{
+			{"itself", func() error { return nil }},
+			{"frame", func() error { return conn.Write(ctx, websocket.MessageBinary, []byte("frame")) }},
+			{"ping", func() error { return conn.Ping(ctx) }},
+			{"pong", func() error { return socket.conn.Ping(ctx) }},
+		} {
+			if err := sign.come(); err != nil {
+				t.Fatal(sign.name, err)
+			}
+			for _, d := range []time.Duration{0, 30 * time.Second} {
+				<-time.After(d)
+				synctest.Wait()
+				if got := time.Since(socket.Heard()); got != d {
+					t.Errorf("%s: heard %v ago, want %v", sign.name, got, d)
+				}
+			}
+		}
+	})
+}
+
 // upgrade opens a WebSocket and gives the stream below it.
 func upgrade(t *testing.T, client *http.Client) io.ReadWriter {
 	t.Helper()
