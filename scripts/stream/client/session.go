@@ -2,16 +2,13 @@ package client
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"github.com/coder/websocket"
 )
 
 // The close codes after which trying again is no use: what was asked for can't be had.
@@ -46,13 +43,6 @@ var ErrTaken = errors.New("another client uses this device's name")
 // ErrNumbersOver ends a session whose next packet has no number: a device has 2^32-1 for all that it ever sends.
 var ErrNumbersOver = errors.New("this device has no number left for its audio: it needs another name")
 
-// maxKept is how much audio is kept that isn't acknowledged, in bytes: an hour of Opus, or four minutes of PCM. Beyond
-// it the oldest is given up.
-const maxKept = 8 << 20
-
-// maxTexts is how many text frames wait for a connection; beyond it the oldest is given up.
-const maxTexts = 64
-
 // Session speaks to a listen endpoint for longer than a connection lasts: it numbers the audio, keeps what isn't
 // acknowledged, connects again when it is cut off, to whatever instance, and sends on from there, as
 // functions/listen/wire/README.md says. It is the reference for clients that do the same.
@@ -64,8 +54,8 @@ type Session struct {
 	based    bool          // base is known
 	base     uint64        // the number of a packet is base plus its index, from 1; one over 32 bits can't be sent
 	through  uint64        // the highest number that was acknowledged
-	texts    []string      // to be sent, in order
-	kept     []item        // in order; not acknowledged, or an end that is not known to have come through
+	kept     []item        // in order; not acknowledged, an end that is not known to have come through, or text that wasn't sent
+	texts    int           // of kept, that end nothing
 	indexes  uint64        // given to packets so far
 	size     int           // bytes kept
 	sent     int           // how many of kept went out on this connection
@@ -77,64 +67,10 @@ type Session struct {
 	connects int
 }
 
-// item is a packet, or the end of the conversation after the packet of the same index.
-type item struct {
-	index  uint64
-	packet []byte // with room for its number before it; nil: an end
-	end    ending
-}
-
-// ending is what is known of an end.
-type ending struct {
-	sent         bool
-	conversation string // that was to end; empty: the next one
-	done         bool
-}
-
-// numberSize is that of a packet's number, and maxPacket how large one may be, in bytes: a frame has 64 KiB at most.
-const (
-	numberSize = 4
-	maxPacket  = 64<<10 - numberSize
-)
-
 // NewSession makes a session. Messages of the server are told one after the other, while Run runs.
 func NewSession(c Config, told func(Message)) *Session {
 	c.Acknowledge = true
 	return &Session{config: c, told: told, moved: make(chan struct{}, 1)}
-}
-
-// Send has a packet sent, now or when there is a connection. It never waits. One that is too large for any server is given up.
-func (s *Session) Send(packet []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(packet) > maxPacket {
-		s.given++
-		return
-	}
-	s.indexes++
-	s.kept = append(s.kept, item{index: s.indexes, packet: append(make([]byte, numberSize), packet...)})
-	for s.size += len(packet); s.size > maxKept; s.given++ {
-		s.drop(1)
-	}
-	s.wake()
-}
-
-// End ends the conversation after what was sent so far.
-func (s *Session) End() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.kept = append(s.kept, item{index: s.indexes})
-	s.wake()
-}
-
-// Say has a text frame sent, now or when there is a connection, and once: nobody acknowledges one, so what a cut takes is lost.
-func (s *Session) Say(text string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.texts = append(s.texts, text); len(s.texts) > maxTexts {
-		s.texts = s.texts[1:]
-	}
-	s.wake()
 }
 
 func (s *Session) wake() {
@@ -144,17 +80,8 @@ func (s *Session) wake() {
 	}
 }
 
-// drop forgets the n oldest items.
-func (s *Session) drop(n int) {
-	for _, it := range s.kept[:n] {
-		s.size -= max(0, len(it.packet)-numberSize)
-	}
-	s.kept = append(s.kept[:0], s.kept[n:]...)
-	s.sent = max(0, s.sent-n)
-}
-
-// Unacknowledged is how many packets and ends are not known to be safe, Dropped how many packets were given up for want
-// of room, and Connections how often the session connected.
+// Unacknowledged is how many packets and ends are not known to be safe, and texts wait to be sent; Dropped is how many packets
+// were given up for want of room, and Connections how often the session connected.
 func (s *Session) Unacknowledged() int { return s.count(func() int { return len(s.kept) }) }
 
 // Unsent is how many of these did not go out on the connection that there is now.
@@ -292,31 +219,6 @@ func (s *Session) take(m Message) bool {
 	return false
 }
 
-func (s *Session) acknowledged(sequence uint64) {
-	if !s.based {
-		s.based, s.base = true, sequence // the device's numbers go on from what came before this session
-	}
-	s.through = max(s.through, sequence)
-	for i := range s.kept {
-		if it := &s.kept[i]; s.base+it.index < s.through {
-			it.end.done = it.end.done || it.end.sent // what came after it is safe, and it was before
-		}
-	}
-	s.settle()
-}
-
-// settle forgets what is safe. An end is, once the conversation that it was to end is not the current one any more.
-func (s *Session) settle() {
-	n := 0
-	for n < len(s.kept) && s.base+s.kept[n].index <= s.through {
-		if it := s.kept[n]; it.packet == nil && (!it.end.sent || !it.end.done) {
-			break
-		}
-		n++
-	}
-	s.drop(n)
-}
-
 // send sends what is kept, in order, from the beginning, as it is what the server doesn't have.
 func (s *Session) send(ctx context.Context, c *Client) error {
 	s.count(func() int { s.sent = 0; return 0 })
@@ -337,33 +239,6 @@ func (s *Session) send(ctx context.Context, c *Client) error {
 			return ctx.Err()
 		}
 	}
-}
-
-// next is the frame to send now; nil: none.
-func (s *Session) next() (websocket.MessageType, []byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.texts) > 0 {
-		text := s.texts[0]
-		s.texts = s.texts[1:]
-		return websocket.MessageText, []byte(text), nil
-	}
-	if s.hold || s.sent >= len(s.kept) {
-		return 0, nil, nil
-	}
-	it := &s.kept[s.sent]
-	if it.packet != nil {
-		number := s.base + it.index
-		if number > math.MaxUint32 {
-			return 0, nil, ErrNumbersOver
-		}
-		s.sent++
-		binary.BigEndian.PutUint32(it.packet, uint32(number))
-		return websocket.MessageBinary, it.packet, nil
-	}
-	s.sent++
-	it.end = ending{sent: true, conversation: s.current}
-	return websocket.MessageText, []byte(`{"type":"end"}`), nil
 }
 
 // Acknowledged waits until all that was sent is safe.
