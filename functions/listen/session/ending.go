@@ -51,12 +51,22 @@ func (b boundary) before(u utterance) bool {
 	return !u.start.Before(b.at)
 }
 
-// place lays utterances into the conversation, or keeps them for one that follows. It counts if any ending comes before
-// it: behind one by silence, which is a time, there may be one that the client asked for before that time.
+// behind is how many of the endings an utterance is behind: it belongs to the conversation after the last of them. That one
+// counts: behind an ending by silence, which is a time, there may be one that the client asked for before that time.
+func (s *scribe) behind(u utterance) int {
+	for i, e := range slices.Backward(s.endings) {
+		if e.before(u) {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// place lays utterances into the conversation, or keeps them for one that follows.
 func (s *scribe) place(us ...utterance) {
 	belong := make([]utterance, 0, len(us))
 	for _, u := range us {
-		if slices.ContainsFunc(s.endings, func(e ending) bool { return e.before(u) }) {
+		if s.behind(u) > 0 {
 			s.held = append(s.held, u)
 		} else {
 			belong = append(belong, u)

@@ -51,9 +51,10 @@ type scribe struct {
 	relay     *relay // nil: nothing is told of the audio, or no more
 
 	draft    draft
-	murmured time.Time   // the end of the last word, were it final
-	endings  []ending    // of the conversation, and of those that follow
-	held     []utterance // said after the first of these
+	murmurs  [wire.MaxChannels][]utterance // of each channel, what may still change
+	murmured time.Time                     // the end of the last word, were it final
+	endings  []ending                      // of the conversation, and of those that follow
+	held     []utterance                   // said after the first of these
 	saving   bool
 	images   wire.Images // on their way
 	photos   []photo     // complete, and not stored
@@ -152,9 +153,10 @@ func (s *scribe) run(ctx context.Context, results <-chan heard, requests <-chan 
 // hear lays final words into the conversation and shows them.
 func (s *scribe) hear(ctx context.Context, h heard) {
 	if !h.final {
-		s.murmur(ctx, h.utterances)
+		s.murmur(ctx, h.channel, h.utterances)
 		return
 	}
+	s.murmurs[h.channel] = nil
 	s.intakes[h.channel].know(h.through)
 	if s.replaced {
 		return
@@ -186,23 +188,6 @@ func (s *scribe) take(ctx context.Context, us []utterance) {
 
 func (s *scribe) overfull() bool {
 	return len(s.draft.unsaved)+len(s.held) > maxUnsaved || size(s.draft.unsaved)+size(s.held) > maxUnsavedText
-}
-
-// murmur takes words that may still change: they are no silence, and a client that wants them is shown them.
-func (s *scribe) murmur(ctx context.Context, us []utterance) {
-	for i, u := range us {
-		isNew := u.end.After(s.murmured)
-		if isNew {
-			s.murmured = u.end
-		}
-		if s.params.Interim && s.draft.open() {
-			if isNew {
-				signalShown(ctx, us[i:i+1], interimWords)
-			}
-			seg := u.segment(s.draft.stored.StartedAt)
-			s.tell(wire.Interim(seg.Text, seg.Start, seg.End, seg.Speaker))
-		}
-	}
 }
 
 func (s *scribe) show(change transcript.Change) {
