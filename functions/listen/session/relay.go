@@ -12,7 +12,7 @@ import (
 )
 
 // maxRelayed is how much audio may wait for Pub/Sub to take it, and maxUnsafe how much numbered audio may wait until it is
-// acknowledged, of all channels: a silence may last for a minute until it is, and the recogniser may be behind by 30 s.
+// acknowledged, for each channel: a silence may last for a minute until it is, and the recogniser may be behind by 30 s.
 // What is more isn't told.
 const (
 	maxRelayed = time.Minute
@@ -36,7 +36,7 @@ type relay struct {
 	made         int    // stretches
 	closed       bool
 	mixed        mixer
-	unsafe       []int16 // of numbered frames that are not acknowledged
+	unsafe       []int16 // of numbered frames that are not acknowledged, of all channels
 	frames       []unsafeFrame
 	pause        *time.Timer // fires when none has come for as long as a stretch lasts
 }
@@ -101,7 +101,7 @@ func (r *relay) hear(ctx context.Context, sequence uint32, channel int, samples 
 		r.mix(ctx, channel, samples)
 		return
 	}
-	if duration(int64(len(r.unsafe)+len(samples))) > maxUnsafe {
+	if duration(int64(len(r.unsafe)+len(samples))) > maxUnsafe*time.Duration(len(r.mixed.ends)) {
 		r.lost(ctx, len(samples), errUnsafe)
 		return
 	}
@@ -109,7 +109,7 @@ func (r *relay) hear(ctx context.Context, sequence uint32, channel int, samples 
 	r.frames = append(r.frames, unsafeFrame{sequence, channel, len(samples)})
 }
 
-var errUnsafe = fault.Newf(fault.Unavailable, "publish", "%v of audio already wait until they are acknowledged", maxUnsafe)
+var errUnsafe = fault.Newf(fault.Unavailable, "publish", "%v of each channel already wait until they are acknowledged", maxUnsafe)
 
 // acknowledged says that the frames through a number won't come again.
 func (r *relay) acknowledged(ctx context.Context, sequence uint32) {

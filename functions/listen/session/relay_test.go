@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"earshot.dev/functions/listen/wire"
 	"earshot.dev/shared/event"
 	"earshot.dev/shared/fault"
 )
@@ -207,25 +208,61 @@ func TestRelayFails(t *testing.T) {
 	}
 }
 
-// Numbered audio that isn't acknowledged waits in bounded memory, and who is acknowledged late is told what was kept.
+// Numbered audio that isn't acknowledged waits in bounded memory, as long of each channel, and who is acknowledged late is told
+// what was kept.
 func TestRelayUnsafe(t *testing.T) {
+	for channels := 1; channels <= wire.MaxChannels; channels++ {
+		synctest.Test(t, func(t *testing.T) {
+			b := &board{}
+			p := numbered
+			p.UID, p.Device, p.Relay = "u", "d", 5*time.Second
+			r := newRelay(t.Context(), p, channels, b)
+			second := make([]int16, sampleRate)
+			hear := func(from, through time.Duration) {
+				for n := int(from/time.Second) * channels; n < int(through/time.Second)*channels; n++ {
+					r.hear(t.Context(), uint32(n+1), n%channels, second)
+				}
+			}
+			hear(0, maxUnsafe)
+			if r.failed.Load() {
+				t.Errorf("%d channels: some of the first %v is lost", channels, maxUnsafe)
+			}
+			hear(maxUnsafe, 2*maxUnsafe)
+			if got := duration(int64(len(r.unsafe) / channels)); got != maxUnsafe || !r.failed.Load() {
+				t.Errorf("%d channels: %v of each wait, noted %v; want %v, noted", channels, got, r.failed.Load(), maxUnsafe)
+			}
+			r.acknowledged(t.Context(), uint32(7*channels))
+			r.close(t.Context())
+			got := (&rig{t: t, board: b}).relayed()
+			if want := []time.Duration{5 * time.Second, 2 * time.Second}; !slices.Equal(lengths(got), want) {
+				t.Errorf("%d channels: told %v, want %v", channels, lengths(got), want)
+			}
+		})
+	}
+}
+
+// Of a long silence, which is acknowledged once a minute, all is told, also where two people are silent.
+func TestRelaySilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &board{}
 		p := numbered
-		p.UID, p.Device, p.Relay = "u", "d", 5*time.Second
-		r := newRelay(t.Context(), p, 1, b)
-		second := make([]int16, sampleRate)
-		for n := range uint32(2 * maxUnsafe / time.Second) {
-			r.hear(t.Context(), n+1, 0, second)
+		p.Relay = 5 * time.Second
+		r := startWith(t, p, wire.MaxChannels, nil)
+		const length = 3 * time.Minute
+		for range length / (20 * time.Millisecond) {
+			for channel := range wire.MaxChannels {
+				r.number++
+				r.frame(true, numberedPacket(r.number)[:4]+string(rune(channel+1))+"silence")
+			}
+			pass(20 * time.Millisecond)
 		}
-		if got := duration(int64(len(r.unsafe))); got != maxUnsafe || !r.failed.Load() {
-			t.Errorf("%v wait, noted %v; want %v, noted", got, r.failed.Load(), maxUnsafe)
+		r.stops()
+		acked := duration(int64((r.acked()+1)/wire.MaxChannels) * sampleRate / 50) // the last one may be of one channel
+		var told time.Duration
+		for _, d := range lengths(r.relayed()) {
+			told += d
 		}
-		r.acknowledged(t.Context(), 7)
-		r.close(t.Context())
-		got := (&rig{t: t, board: b}).relayed()
-		if want := []time.Duration{5 * time.Second, 2 * time.Second}; !slices.Equal(lengths(got), want) {
-			t.Errorf("told %v, want %v", lengths(got), want)
+		if told != acked || acked < length-time.Second || r.session.relay.failed.Load() {
+			t.Errorf("told %v of %v that are acknowledged, and lost some: %v", told, acked, r.session.relay.failed.Load())
 		}
 	})
 }
