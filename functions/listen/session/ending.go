@@ -16,7 +16,8 @@ type ending struct {
 	reason conversation.EndReason
 	boundary
 	asked  time.Time
-	photos int // that are to be stored before, since the ending before this one
+	photos int                    // that are to be stored before, since the ending before this one
+	next   conversation.EndReason // of the conversation behind it, if that ends by itself; empty: nobody has said
 }
 
 // maxEndings is how many conversations may be to end at once. A client that sends what it has kept may end several.
@@ -89,19 +90,39 @@ func (s *scribe) end(reason conversation.EndReason, b boundary) {
 	for _, e := range s.endings {
 		photos -= e.photos
 	}
-	s.endings = append(s.endings, ending{reason, b, time.Now(), photos})
+	s.endings = append(s.endings, ending{reason: reason, boundary: b, asked: time.Now(), photos: photos})
+}
+
+// because keeps why a conversation will be over that ends by itself: the one behind all endings, which may be still to begin.
+func (s *scribe) because(reason conversation.EndReason) {
+	if n := len(s.endings); n > 0 {
+		s.endings[n-1].next = reason
+		return
+	}
+	s.draft.notes.because(reason)
 }
 
 // ended goes on behind the first of the endings.
 func (s *scribe) ended() {
 	first := s.endings[0]
 	s.cross(first.boundary)
+	s.draft.notes.because(first.next)
 	if s.endings = s.endings[1:]; len(s.endings) > 0 {
 		s.endings[0].photos += first.photos // none, but of a silence that is to be looked at again
 	}
 	held := s.held
 	s.held = nil
 	s.place(held...)
+}
+
+// endNothing goes on behind the first of the endings, where there is no conversation to end. Why that would have been over is
+// of no use to the next.
+func (s *scribe) endNothing() {
+	if s.draft.notes.fresh.reason != "" {
+		s.draft.notes.fresh.reason = ""
+		s.ignore()
+	}
+	s.ended()
 }
 
 func (s *scribe) cross(b boundary) {

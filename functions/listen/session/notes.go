@@ -14,9 +14,8 @@ import (
 type notes struct {
 	names
 	former  map[string]conversation.Person // speakers, as the conversation before had them: they count where nobody says otherwise
-	fresh   names                          // said, and in no commit yet
-	sending names                          // in the commit under way, which may be refused
-	reason  conversation.EndReason         // that ends nothing
+	fresh   remarks                        // said, and in no commit yet
+	sending remarks                        // in the commit under way, which may be refused
 	made    int                            // how many there were
 	stored  int                            // how many of them are stored
 	sent    int                            // or in the commit under way
@@ -27,9 +26,15 @@ type names struct {
 	people, named map[string]conversation.Person
 }
 
-// over gives these names, and those of older that say nothing else.
-func (n names) over(older names) names {
-	return names{laid(n.people, older.people), laid(n.named, older.named)}
+// remarks are names, and why the conversation will be over if it ends by itself.
+type remarks struct {
+	names
+	reason conversation.EndReason
+}
+
+// over gives these remarks, and those of older that say nothing else.
+func (r remarks) over(older remarks) remarks {
+	return remarks{names{laid(r.people, older.people), laid(r.named, older.named)}, cmp.Or(r.reason, older.reason)}
 }
 
 // laid is a map of its own.
@@ -58,22 +63,33 @@ func (n *notes) commit(c *conversation.Conversation) bool {
 		return false
 	}
 	c.People, c.Named = maps.Clone(n.people), maps.Clone(n.named)
-	c.EndReason = cmp.Or(n.reason, c.EndReason)
-	n.sending, n.fresh = n.fresh, names{}
+	c.EndReason = cmp.Or(n.fresh.reason, c.EndReason)
+	n.sending, n.fresh = n.fresh, remarks{}
 	return true
 }
 
-func (n *notes) committed() { n.stored, n.sending = n.sent, names{} }
+func (n *notes) committed() { n.stored, n.sending = n.sent, remarks{} }
 
-func (n *notes) refused() { n.fresh, n.sending = n.fresh.over(n.sending), names{} }
+func (n *notes) refused() { n.fresh, n.sending = n.fresh.over(n.sending), remarks{} }
 
 // next are the notes of the conversation that follows, in which there will be some utterances.
 func (n *notes) next(us []utterance) notes {
 	next := notes{names: names{people: n.people}, former: maps.Clone(n.people), fresh: n.fresh, made: len(n.people)}
+	if next.fresh.reason != "" {
+		next.made++
+	}
 	maps.DeleteFunc(next.fresh.named, func(id string, _ conversation.Person) bool {
 		return !slices.ContainsFunc(us, func(u utterance) bool { return u.id == id })
 	})
 	return next
+}
+
+// because notes why the conversation will be over, if it ends by itself: the one that is open, or else the next.
+func (n *notes) because(reason conversation.EndReason) {
+	if reason != "" {
+		n.fresh.reason = reason
+		n.made++
+	}
 }
 
 // maxNamed is how many segments of closed pages are remembered to have been named.
@@ -83,7 +99,7 @@ const maxNamed = 1000
 func (d *draft) name(speaker int, p conversation.Person, segments []string) transcript.Change {
 	n := &d.notes
 	n.made++
-	said := names{people: map[string]conversation.Person{strconv.Itoa(speaker): p}}
+	said := remarks{names: names{people: map[string]conversation.Person{strconv.Itoa(speaker): p}}}
 	n.people = laid(said.people, n.people)
 	if d.open() {
 		said.named = make(map[string]conversation.Person)

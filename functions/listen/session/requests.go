@@ -25,12 +25,10 @@ type photo struct {
 func (s *scribe) obey(ctx context.Context, r request) {
 	switch r.Type {
 	case wire.TypeEnd, wire.TypeFinalizationReason:
-		switch {
-		case r.Ends():
+		if r.Ends() {
 			s.end(r.Reason, r.boundary)
-		case s.draft.open():
-			s.draft.notes.reason = r.Reason
-			s.draft.notes.made++
+		} else {
+			s.because(r.Reason)
 		}
 	case wire.TypeSuggestedTranscript:
 		if s.params.CustomSTT {

@@ -216,7 +216,7 @@ func (s *scribe) proceed(ctx context.Context) {
 		s.draft.leave() // nothing is to be handed in
 	}
 	for len(s.endings) > 0 && !s.draft.open() && len(s.draft.unsaved) == 0 && s.photo() == nil && s.endable(now) {
-		s.ended() // there is nothing to end
+		s.endNothing()
 	}
 	s.advance(now)
 	switch {
