@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -257,6 +258,59 @@ func TestFollowed(t *testing.T) {
 		}
 		again.session.Stop(Drained)
 		again.ended(Drained)
+	})
+}
+
+// A client that ends conversations faster than they are finished is told of each, also while some take long. Beyond what may wait
+// it is told that they are being finished.
+func TestFollowedTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "s1", nil)
+		pass(time.Second)
+		const all = maxFollowed + 2
+		told := func(event string, from, through int) (ids []string) {
+			for i := from; i <= through; i++ {
+				r.line.mu.Lock()
+				if slices.ContainsFunc(r.line.sent, func(m string) bool {
+					return strings.HasPrefix(m, fmt.Sprintf(`{"type":%q,"memory":{"id":"c%d"`, event, i)) &&
+						strings.Contains(m, fmt.Sprintf(`"text":"w%d."`, i))
+				}) {
+					ids = append(ids, fmt.Sprint("c", i))
+				}
+				r.line.mu.Unlock()
+			}
+			return ids
+		}
+		finish := func(from, through int) {
+			for i := from; i <= through; i++ {
+				r.store.edit(fmt.Sprint("c", i), func(c *conversation.Conversation) {
+					c.Status, c.Structured = conversation.Completed, &conversation.Structured{}
+				})
+			}
+		}
+		for i := range all {
+			r.audio(time.Second)
+			r.ear.say(fmt.Sprintf("w%d.", i+1))
+			r.frame(false, `{"type":"end"}`)
+			pass(2 * time.Second)
+		}
+		if got := told("memory_processing_started", 1, all); len(got) != all {
+			t.Errorf("told that %d are being finished, want %d: %v", len(got), all, got)
+		}
+		if got := r.session.following.failed.Load(); !got {
+			t.Error("that too many wait was not noted")
+		}
+		finish(maxWatched+1, all)
+		pass(watchTurn + time.Second)
+		if got := told("memory_created", 1, all); len(got) != maxFollowed-maxWatched {
+			t.Errorf("told that %d are finished while %d take long, want %d: %v", len(got), maxWatched, maxFollowed-maxWatched, got)
+		}
+		finish(1, maxWatched)
+		pass(time.Second)
+		if got := told("memory_created", 1, all); len(got) != maxFollowed {
+			t.Errorf("told that %d are finished, want %d: %v", len(got), maxFollowed, got)
+		}
+		r.stops()
 	})
 }
 

@@ -80,8 +80,8 @@ type Session struct {
 	early      *early
 	ledger     *ledger
 	scribe     *scribe
-	relay      *relay         // made by Run
-	following  errgroup.Group // of conversations until they are finished
+	relay      *relay     // made by Run
+	following  *followers // of conversations until they are finished
 
 	began    time.Time
 	stopping context.Context // ends with a Reason when the session is to end
@@ -140,7 +140,7 @@ func New(p Params, socket Socket, decoders []Decoder, recognizer stt.Recognizer,
 	p.Age, p.Idle = cmp.Or(p.Age, usualAge), cmp.Or(p.Idle, usualIdle)
 	s := &Session{
 		params: p, socket: socket, decoders: decoders, recognizer: recognizer, store: store, ledger: &ledger{},
-		early:    &early{opened: make(chan struct{})},
+		early: &early{opened: make(chan struct{})}, following: newFollowers(),
 		framing:  wire.Framing{Numbered: p.Numbered, Channels: len(decoders)},
 		requests: make(chan request, requestQueue),
 		results:  make(chan heard, resultQueue),
@@ -153,7 +153,6 @@ func New(p Params, socket Socket, decoders []Decoder, recognizer stt.Recognizer,
 	}
 	s.stopping, s.stop = context.WithCancelCause(context.Background())
 	s.scribe = newScribe(p, store, publisher, s.ledger, s.tell, s.Stop)
-	s.following.SetLimit(maxFollowed)
 	s.scribe.ignore = func() { s.ignored.Add(1) }
 	s.scribe.alive = func() bool {
 		return s.stopping.Err() == nil && time.Since(s.socket.Heard()) < alive
@@ -187,8 +186,8 @@ func (s *Session) Run(ctx context.Context) *Reason {
 		s.early.fail()
 		close(s.said)
 	}
-	_ = group.Wait()       // the loops report by Stop
-	_ = s.following.Wait() // and who follows by themselves
+	_ = group.Wait()   // the loops report by Stop
+	s.following.Wait() // and who follows by themselves
 	s.scribe.appended.wait()
 	_ = s.scribe.announcing.Wait() // what failed was logged
 	s.relay.close(ctx)
