@@ -5,7 +5,7 @@ resource "google_service_account" "listen" {
 
 locals {
   # Sessions of an instance; README.md, "Capacity", says why so many, and an instance's CPU and memory are of this number.
-  listen_sessions = 300
+  listen_sessions = 200
 }
 
 # A session is a request of an hour, at the end of which the client comes back. Affinity lets it find what is cached of

@@ -50,9 +50,9 @@ variable "listen_min_instances" {
 }
 
 variable "listen_max_instances" {
-  description = "The most instances of listen, 300 sessions each."
+  description = "The most instances of listen, 200 sessions each."
   type        = number
-  default     = 20
+  default     = 30
 }
 
 variable "redis_memory_gb" {

@@ -28,9 +28,9 @@ var planted = []struct{ name, rule, file, old, new, want string }{
 	{"a service without a function", "services", "infra/usage.tf", `"google_cloud_run_v2_service" "usage"`, `"google_cloud_run_v2_service" "extra"`, "infra/ has the service extra"},
 	{"a service of another's account", "services", "infra/usage.tf", "google_service_account.usage.email", "google_service_account.sweep.email", `runs as "sweep"`},
 	{"another number of sessions", "capacity", "infra/listen.tf", "max_instance_request_concurrency = local.listen_sessions", "max_instance_request_concurrency = 80", "is sent 80"},
-	{"more sessions than the CPU is for", "capacity", "infra/listen.tf", "listen_sessions = 300", "listen_sessions = 400", "400 sessions take 1.32 cores"},
+	{"more sessions than the CPU is for", "capacity", "infra/listen.tf", "listen_sessions = 200", "listen_sessions = 250", "250 sessions take 1.34 cores"},
 	{"less CPU than the sessions need", "capacity", "infra/listen.tf", `cpu    = "2"`, `cpu    = "1"`, "over 60 % of 1"},
-	{"more sessions than the memory is for", "capacity", "infra/listen.tf", "listen_sessions = 300", "listen_sessions = 500", "over 1 GiB"},
+	{"more sessions than the memory is for", "capacity", "infra/listen.tf", "listen_sessions = 200", "listen_sessions = 500", "over 1 GiB"},
 	{"CPU between requests", "capacity", "infra/listen.tf", "cpu_idle          = false", "cpu_idle          = true", "cpu_idle"},
 	{
 		"a type of event that nobody tells", "topics", "shared/event/event.go", `UsageRecorded         = "usage.recorded.v1"`,

@@ -95,8 +95,8 @@ func checkSecrets(s system) []string {
 // What a session of listen takes, as infra/README.md has it from the benchmarks.
 const (
 	frameRate     = 50                  // a second
-	frameCost     = 66e-6               // cores times seconds
-	sessionMemory = 284_000 + 30*32_000 // bytes, with all the audio that is kept for another recogniser
+	frameCost     = 107e-6              // cores times seconds
+	sessionMemory = 406_000 + 30*32_000 // bytes, with all the audio that is kept for another recogniser
 )
 
 // limits of an instance: cores, and bytes.
