@@ -82,3 +82,101 @@ func TestWordThatWasNone(t *testing.T) {
 		c.listening.Wait()
 	})
 }
+
+// tardy is a recogniser that takes some time longer to make words final than to say them.
+type tardy struct {
+	*stttest.Recognizer
+	by time.Duration
+}
+
+func (r tardy) Open(ctx context.Context, o stt.Options) (stt.Stream, error) {
+	stream, err := r.Recognizer.Open(ctx, o)
+	return tardyStream{stream, r.by}, err
+}
+
+type tardyStream struct {
+	stt.Stream
+	by time.Duration
+}
+
+func (s tardyStream) Finalize(ctx context.Context) error {
+	time.AfterFunc(s.by, func() { _ = s.Stream.Finalize(context.WithoutCancel(ctx)) }) // it gives nil
+	return nil
+}
+
+// A recogniser has its time to make words final from when it is asked to, and keeps its seat where the standby is no sooner with
+// that, however soon it says the same words.
+func TestSlowToMakeFinal(t *testing.T) {
+	tests := []struct {
+		name   string
+		by     time.Duration
+		second int
+	}{
+		{"within its time", 900 * time.Millisecond, 0},
+		{"sooner than the standby", 1500 * time.Millisecond, 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log, second := &logs{}, named("second")
+				r, err := failover.New(order(t, "first,second"), failover.Options{}, tardy{named("first"), test.by}, tardy{second, test.by})
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := start(t, log.context(t), r)
+				c.say(1, 25) // all of which were interim
+				pass(300 * time.Millisecond)
+				c.send(stttest.Silence(100 * time.Millisecond)) // of which nothing is said
+				pass(1200 * time.Millisecond)
+				if err := c.stream.Send(t.Context(), stttest.Silence(60*time.Millisecond)); err != nil {
+					t.Errorf("Send: %v", err)
+				}
+				if err := c.stream.Finalize(t.Context()); err != nil {
+					t.Errorf("Finalize: %v", err)
+				}
+				pass(4 * time.Second)
+				synctest.Wait()
+				if got, want := strings.Join(c.finals, " "), words(1, 25); got != want {
+					t.Errorf("final 4 s after Finalize: %q, want %q", got, want)
+				}
+				if got := second.Opened(); got != test.second {
+					t.Errorf("the second was opened %d times, want %d", got, test.second)
+				}
+				if lines := log.lines("recognizer_failed_over"); len(lines) > 0 {
+					t.Errorf("logged %q, want no failure", lines)
+				}
+				c.heard(1, 25)
+			})
+		})
+	}
+}
+
+// In the pause the second fails too, whatever it does: then the third is asked, or the second again.
+func TestSecondFailsInThePause(t *testing.T) {
+	for name, fault := range map[string]stttest.Fault{"mute": stttest.Mute, "dies": stttest.Die} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const spoken = 2 // which are less than a second
+				first := named("first", stttest.Plan{Fault: stttest.Mute, After: spoken * 320 * time.Millisecond})
+				first.Pace = 80 * time.Millisecond
+				second := named("second", stttest.Plan{Fault: fault}, stttest.Plan{})
+				recognizers := []*stttest.Recognizer{first, second}
+				if fault == stttest.Mute {
+					recognizers = append(recognizers, named("third"))
+				}
+				c := start(t, t.Context(), join(t, failover.Options{}, recognizers...))
+				c.say(1, spoken)
+				pass(300 * time.Millisecond)
+				if err := c.stream.Finalize(t.Context()); err != nil {
+					t.Errorf("Finalize: %v", err)
+				}
+				pass(7 * time.Second)
+				synctest.Wait()
+				if got, want := strings.Join(c.finals, " "), words(1, spoken); got != want {
+					t.Errorf("final 7 s after Finalize: %q, want %q", got, want)
+				}
+				c.heard(1, spoken)
+			})
+		})
+	}
+}

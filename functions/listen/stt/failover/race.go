@@ -55,13 +55,17 @@ func (s *stream) opened(l *leg) {
 	}
 }
 
-// hear takes a result. One of the standby counts if it has words: then it is the better one. If it finds none in all
-// that was said, the other was right to say nothing.
+// hear takes a result. One of the standby counts if it has words: then it is the better one, save where the other has said
+// them too and only owes that they are final: then whoever makes them final first is. If the standby finds none in all that was
+// said, the other was right to say nothing.
 func (s *stream) hear(l *leg, r stt.Result) (stt.Result, bool) {
 	l.answered = true
 	r, ok := s.place(l, r)
 	if l == s.standby {
 		switch {
+		case len(r.Words) > 0 && !r.Final && s.lacksFinal(s.active):
+			s.answered(l)
+			return stt.Result{}, false
 		case len(r.Words) > 0:
 			s.promote(s.unanswered(s.active))
 		case r.Final && r.End+replay.Rounding >= l.goal && !s.ended(): // at the end of all, its own end tells
@@ -103,6 +107,13 @@ func (s *stream) clear(l *leg) {
 // owesFinal reports whether the leg was asked to make words final that it has said. That it has to answer, however little
 // audio there was: none may follow by which it would show that it is gone.
 func (s *stream) owesFinal(l *leg) bool { return l.vague && s.tape.Finalizing() }
+
+// lacksFinal reports whether that is all it owes.
+func (s *stream) lacksFinal(l *leg) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.owesFinal(l) && s.tape.Length()-l.heard < answerable
+}
 
 // answered notes that the leg has answered for all audio so far.
 func (s *stream) answered(l *leg) {
@@ -180,7 +191,8 @@ func (s *stream) late(l *leg) (late, owed bool) {
 		return false, false
 	}
 	left := s.limits.Patience - time.Since(since)
-	if left <= 0 && l.opened && !s.tape.Closed() && !s.owesFinal(l) && s.tape.Length()-l.heard < answerable {
+	final := s.owesFinal(l) || l == s.standby && s.owesFinal(s.active) // which is why it was opened
+	if left <= 0 && l.opened && !s.tape.Closed() && !final && s.tape.Length()-l.heard < answerable {
 		l.short, l.since = l.since, time.Time{} // until there is more
 		return false, false
 	}

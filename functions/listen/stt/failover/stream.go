@@ -89,8 +89,8 @@ func (s *stream) Finalize(context.Context) error {
 	}
 	s.tape.Finalize()
 	for _, l := range s.legs {
-		if l != nil && l.since.IsZero() && s.owesFinal(l) {
-			l.since = time.Now()
+		if l != nil && s.owesFinal(l) && s.tape.Length()-l.heard < answerable {
+			l.since = time.Now() // it wasn't asked before
 			s.alarm.Reset(s.limits.Patience)
 		}
 	}
