@@ -79,6 +79,9 @@ func (s *Session) Say(text string) {
 // passing reports whether it is a text that is sent once.
 func (it item) passing() bool { return it.packet == nil && !it.ends }
 
+// pending reports whether it is an end that was sent, and of which it isn't known that it came through.
+func (it item) pending() bool { return it.end.sent && !it.end.done }
+
 // forget takes out the oldest item that is so.
 func (s *Session) forget(so func(item) bool) {
 	if i := slices.IndexFunc(s.kept, so); i >= 0 {
@@ -116,7 +119,7 @@ func (s *Session) acknowledged(sequence uint64) {
 func (s *Session) settle() {
 	n := 0
 	for n < len(s.kept) && s.base+s.kept[n].index <= s.through {
-		if it := s.kept[n]; it.packet == nil && (!it.end.sent || !it.end.done) {
+		if it := s.kept[n]; it.packet == nil && !it.end.done {
 			break
 		}
 		n++
@@ -138,8 +141,11 @@ func (s *Session) next() (websocket.MessageType, []byte, error) {
 		s.drop(s.sent, s.sent+1)
 		return websocket.MessageText, text, nil
 	case it.ends:
-		s.sent++
 		it.end = ending{sent: true, conversation: s.current}
+		if slices.ContainsFunc(s.kept[:s.sent], item.pending) {
+			it.end.conversation = "" // that one is over before
+		}
+		s.sent++
 		return websocket.MessageText, []byte(it.text), nil
 	case s.hold: // which is of audio, and of what was said after it
 		return 0, nil, nil

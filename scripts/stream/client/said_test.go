@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -90,6 +91,8 @@ func each(c <-chan string) func(yield func(string) bool) {
 type visit struct {
 	cut          int  // after so many frames
 	hold, resume bool // the client is to hold for 5 s, and then is cut, or may resume
+	conversation string
+	acknowledged int // what it knows at first
 }
 
 // serve says what it gets, in order, and acknowledges all once it gets the last packet.
@@ -100,7 +103,7 @@ func (v visit) serve(w http.ResponseWriter, r *http.Request, last string, got ch
 	}
 	defer conn.CloseNow()
 	say := func(text string) error { return conn.Write(r.Context(), websocket.MessageText, []byte(text)) }
-	err = say(`{"type":"conversation_session","conversation_id":"c1","status":"in_progress"}`)
+	err = say(fmt.Sprintf(`{"type":"conversation_session","conversation_id":%q,"status":"in_progress"}`, cmp.Or(v.conversation, "c1")))
 	if v.hold {
 		err = errors.Join(err, say(`{"type":"backpressure","state":"slow"}`))
 		held := time.AfterFunc(5*time.Second, func() {
@@ -114,7 +117,7 @@ func (v visit) serve(w http.ResponseWriter, r *http.Request, last string, got ch
 		})
 		defer held.Stop()
 	}
-	if err = errors.Join(err, say(`{"type":"audio_ack","sequence":0}`)); err != nil {
+	if err = errors.Join(err, say(fmt.Sprintf(`{"type":"audio_ack","sequence":%d}`, v.acknowledged))); err != nil {
 		return err
 	}
 	for frames := 1; ; frames++ {
@@ -157,4 +160,39 @@ func TestTextsOutliveTheirAudio(t *testing.T) {
 	if s.Unacknowledged() != room+1+64 {
 		t.Errorf("%d are kept, want %d packets, the end and 64 texts", s.Unacknowledged(), room)
 	}
+}
+
+// An end that was sent behind another isn't done with by what comes of that one: it is for the next conversation.
+func TestSecondEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		got := make(chan string, 100)
+		visits := 0
+		server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			visits++
+			v := visit{cut: 4, conversation: "c1"}
+			if visits > 1 {
+				v = visit{conversation: "c2", acknowledged: 2} // the first end came through, and what was said behind it
+			}
+			if err := v.serve(w, r, "c", got); err != nil {
+				t.Error(err)
+			}
+		})
+		s := client.NewSession(client.Config{URL: server.URL}, func(client.Message) {})
+		for _, packet := range []string{"a", "b", "c"} {
+			s.Send([]byte(packet))
+			s.End()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		running := make(chan error, 1)
+		go func() { running <- s.Run(ctx) }()
+		<-time.After(30 * time.Second)
+		cancel()
+		<-running // it was cancelled
+		close(got)
+		const end = `{"type":"end"}`
+		want := []string{"a", end, "b", end, "cut", end, "c", end}
+		if all := slices.Collect(each(got)); !slices.Equal(all, want) {
+			t.Errorf("got\n%q, want\n%q", all, want)
+		}
+	})
 }
