@@ -68,6 +68,9 @@ func (d *door) web(w http.ResponseWriter, r *http.Request) {
 			return visitor{}, fault.Newf(fault.Unauthenticated, "read token", "the first frame is no token")
 		}
 		v, err := d.bearer(ctx, token)
+		if err != nil && !refuses(err) {
+			return visitor{}, err // the token may be good
+		}
 		if told := socket.Write(ctx, wire.AuthResponse(err == nil)); err == nil && told != nil {
 			return visitor{}, fault.New(fault.Unavailable, "answer token", told)
 		}
@@ -89,6 +92,16 @@ func (d *door) bearer(ctx context.Context, token string) (visitor, error) {
 	}
 	profile, err := d.read.Admit(ctx, uid, signedIn)
 	return visitor{uid, profile}, err
+}
+
+// refuses reports whether a token doesn't hold, or not any more; a fault of ours says nothing of it.
+func refuses(err error) bool {
+	switch fault.KindOf(err) {
+	case fault.Unauthenticated, fault.Expired, fault.Revoked, fault.Forbidden, fault.NotFound:
+		return true
+	default:
+		return false
+	}
 }
 
 // identify finds out who a client is.

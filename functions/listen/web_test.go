@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -16,6 +18,7 @@ import (
 
 	"earshot.dev/shared/account"
 	"earshot.dev/shared/auth"
+	"earshot.dev/shared/fault"
 	"earshot.dev/shared/firestoretest"
 	"earshot.dev/shared/redistest"
 )
@@ -74,6 +77,20 @@ func TestTokenIsAnswered(t *testing.T) {
 				t.Errorf("got %v, want a close with %d", err, tt.code)
 			}
 		})
+	}
+}
+
+// Of a token it is not said that it doesn't hold where it is we who can't tell: its owner would be signed out.
+func TestTokenThatCannotBeChecked(t *testing.T) {
+	for err, want := range map[error]bool{
+		fault.Newf(fault.Revoked, "admit", "revoked"):                   true,
+		fault.Newf(fault.NotFound, "admit", "unknown"):                  true,
+		fault.New(fault.Unavailable, "admit", context.DeadlineExceeded): false,
+		errors.New("a bug"): false,
+	} {
+		if got := refuses(err); got != want {
+			t.Errorf("%v: refused %t, want %t", err, got, want)
+		}
 	}
 }
 

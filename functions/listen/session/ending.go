@@ -106,6 +106,7 @@ func (s *scribe) because(reason conversation.EndReason) {
 func (s *scribe) ended() {
 	first := s.endings[0]
 	s.cross(first.boundary)
+	clear(s.murmurs[:]) // they may be of what is over
 	s.draft.notes.because(first.next)
 	if s.endings = s.endings[1:]; len(s.endings) > 0 {
 		s.endings[0].photos += first.photos // none, but of a silence that is to be looked at again

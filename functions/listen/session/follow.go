@@ -12,6 +12,7 @@ import (
 	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/fault"
 	"earshot.dev/shared/logging"
+	"earshot.dev/shared/transcript"
 )
 
 // maxFollowed is how many conversations of a session may wait until they are finished: as many as it may have to end. Of one
@@ -22,18 +23,23 @@ const maxFollowed = maxEndings
 // sessions share, and has its words kept.
 const maxWatched = 4
 
+// maxRead is of how many conversations words are being read: they may be many.
+const maxRead = 2
+
 var errTooManyFollowed = fault.Newf(fault.Overloaded, "follow conversation", "%d already wait to be finished", maxFollowed)
 
 // followers tell the client what becomes of its conversations, each of one.
 type followers struct {
 	sync.WaitGroup // of all of them
 
-	waiting, watching *semaphore.Weighted
-	failed            atomic.Bool // there were too many, and that was logged
+	waiting, reading, watching *semaphore.Weighted
+	failed                     atomic.Bool // there were too many, and that was logged
 }
 
 func newFollowers() *followers {
-	return &followers{waiting: semaphore.NewWeighted(maxFollowed), watching: semaphore.NewWeighted(maxWatched)}
+	return &followers{
+		waiting: semaphore.NewWeighted(maxFollowed), reading: semaphore.NewWeighted(maxRead), watching: semaphore.NewWeighted(maxWatched),
+	}
 }
 
 // follow tells the client that a conversation is being finished, and then that it is, if the session still lives.
@@ -53,7 +59,7 @@ func (s *Session) follow(ctx context.Context, c conversation.Conversation) {
 }
 
 func (s *Session) watch(ctx context.Context, c conversation.Conversation) error {
-	segments, err := s.store.Segments(ctx, s.params.UID, c.ID)
+	segments, err := s.segments(ctx, c.ID)
 	if err != nil {
 		return err
 	}
@@ -73,10 +79,18 @@ func (s *Session) watch(ctx context.Context, c conversation.Conversation) error 
 		return err
 	}
 	if segments == nil {
-		if segments, err = s.store.Segments(ctx, s.params.UID, c.ID); err != nil {
+		if segments, err = s.segments(ctx, c.ID); err != nil {
 			return err
 		}
 	}
 	s.tell(wire.MemoryCreated(c.Wire(segments)))
 	return nil
+}
+
+func (s *Session) segments(ctx context.Context, cid string) ([]transcript.Segment, error) {
+	if err := s.following.reading.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer s.following.reading.Release(1)
+	return s.store.Segments(ctx, s.params.UID, cid)
 }

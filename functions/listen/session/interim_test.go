@@ -165,3 +165,20 @@ func TestInterimReplaced(t *testing.T) {
 		t.Errorf("told %d messages", told)
 	}
 }
+
+// A word that was never final, of a conversation that is over, is no beginning of the next.
+func TestInterimOfWhatIsOver(t *testing.T) {
+	var told []byte
+	s := newScribe(Params{ID: "s1", Interim: true}, newMemory(), &board{}, &ledger{}, func(m []byte) { told = m }, func(*Reason) {})
+	noon := time.Now()
+	s.draft.begin(conversation.Conversation{ID: "c1", StartedAt: noon}, transcript.Page{})
+	s.murmur(t.Context(), 1, []utterance{{channel: 1, text: "hm", start: noon.Add(time.Second), end: noon.Add(2 * time.Second)}})
+	s.end(conversation.EndSilence, boundary{at: noon.Add(time.Minute)})
+	s.ended()
+	s.draft.leave()
+	s.murmur(t.Context(), 0, []utterance{{text: "word", start: noon.Add(time.Hour), end: noon.Add(time.Hour)}})
+	var got timed
+	if err := json.Unmarshal(told, &got); err != nil || got.Start != 0 {
+		t.Errorf("told %s (%v), want a start of 0", told, err)
+	}
+}
