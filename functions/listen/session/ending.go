@@ -7,8 +7,9 @@ import (
 	"earshot.dev/shared/conversation"
 )
 
-// endingLimit is how long the end of a conversation waits for the words said before it: while a recogniser takes over.
-const endingLimit = 10 * time.Second
+// endingLimit is how long the end of a conversation waits for the words said before it: while another recogniser takes over, or the
+// only one is given up, after deepgram.DefaultSilence, and asked anew.
+const endingLimit = 15 * time.Second
 
 // ending is a conversation's end that waits for words said before it. What is said from its boundary on belongs to the
 // next conversation.

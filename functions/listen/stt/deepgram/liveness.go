@@ -67,12 +67,8 @@ func (l *liveness) silent(now time.Time) bool { return l.late(now, l.limit) }
 func (l *liveness) doubtful(now time.Time) bool { return l.late(now, l.limit/2) }
 
 func (l *liveness) late(now time.Time, limit time.Duration) bool {
-	over := func(since time.Time, limit time.Duration) bool { return !since.IsZero() && now.Sub(since) >= limit }
-	patience := limit
-	if !l.closing {
-		patience /= 2 // the end of a conversation waits for it, and for who takes over then
-	}
-	return over(l.demanded, patience) || over(l.writing, limit) || l.owed >= limit && over(l.since, limit)
+	over := func(since time.Time) bool { return !since.IsZero() && now.Sub(since) >= limit }
+	return over(l.demanded) || over(l.writing) || l.owed >= limit && over(l.since)
 }
 
 // idle reports whether it is time to say that we are there. A write under way says it already.

@@ -71,7 +71,7 @@ func TestFinalizeUnanswered(t *testing.T) {
 				})
 			},
 			act,
-			deepgram.DefaultSilence / 2, stt.Stopped,
+			deepgram.DefaultSilence, stt.Stopped,
 		},
 		{
 			"words, Finalize, and more words, but none that is final", func(c *websocket.Conn) {
@@ -82,7 +82,7 @@ func TestFinalizeUnanswered(t *testing.T) {
 				})
 			},
 			act,
-			deepgram.DefaultSilence / 2, stt.Stopped,
+			deepgram.DefaultSilence, stt.Stopped,
 		},
 		{
 			"words, Finalize, more words for a while, and then they are final", func(c *websocket.Conn) {
@@ -90,7 +90,7 @@ func TestFinalizeUnanswered(t *testing.T) {
 					if kind == websocket.MessageText && strings.Contains(string(data), "Finalize") {
 						go func() {
 							for range 3 {
-								<-time.After(deepgram.DefaultSilence/2 - 2*time.Second)
+								<-time.After(deepgram.DefaultSilence - 2*time.Second)
 								say(c, interim)
 							}
 							say(c, hello)

@@ -295,7 +295,7 @@ func (s *stream) unanswered() error {
 	if s.pinging || s.missed {
 		failure = stt.HalfOpen
 	}
-	return stt.Fail(Name, failure, errors.New("an answer is overdue"))
+	return stt.Fail(Name, failure, fmt.Errorf("nothing heard for %v", s.live.limit))
 }
 
 func (s *stream) keepAlive() {

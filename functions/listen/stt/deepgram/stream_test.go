@@ -259,7 +259,7 @@ func TestSilence(t *testing.T) {
 		{
 			"Finalize unanswered", func(c *websocket.Conn) { hear(c, nil) },
 			func(t *testing.T, s stt.Stream) { sendFor(t, s, 2*time.Second); finalize(t, s) },
-			2*time.Second + deepgram.DefaultSilence/2, stt.Silent,
+			2*time.Second + deepgram.DefaultSilence, stt.Silent,
 		},
 		{
 			"CloseSend unanswered", func(c *websocket.Conn) { hear(c, nil) },
