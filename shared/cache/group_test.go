@@ -137,32 +137,31 @@ func TestGroupStampede(t *testing.T) {
 				groups[i].generations.remote.timeout, groups[i].members.remote.timeout = patience, patience
 			}
 			tt.fail(server)
-			var begun, done sync.WaitGroup
-			for n := range 1000 {
-				begun.Add(1)
+			const callers = 1000
+			began := time.Now()
+			var done sync.WaitGroup
+			for n := range callers {
 				done.Go(func() {
-					begun.Done()
 					if _, err := groups[n%4].Get(t.Context(), "anna", "k"); err != nil {
 						t.Error(err)
 					}
 				})
 			}
-			begun.Wait()
-			for before := int64(-1); ; { // until nobody comes any further
-				var waiting int64
+			eventually(t, "all but one of each process wait for that one", func() bool {
+				waiting := int64(0)
 				for _, g := range groups {
-					waiting += g.members.Stats().Shared + g.outage.Stats().Shared
+					waiting += g.Stats().Shared
 				}
-				if waiting == before {
-					break
-				}
-				before = waiting
-				<-time.After(50 * time.Millisecond)
-			}
+				return waiting == callers-int64(len(groups))
+			})
 			close(asked)
 			done.Wait()
-			if got := loads.Load(); got > tt.most {
-				t.Errorf("1000 callers: got %d loads, want %d at most", got, tt.most)
+			most := tt.most
+			if time.Since(began) > leaseWait { // on a machine that is so busy, each process loads for itself
+				most = int64(len(groups))
+			}
+			if got := loads.Load(); got > most {
+				t.Errorf("%d callers: got %d loads, want %d at most", callers, got, most)
 			}
 		})
 	}
