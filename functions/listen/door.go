@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,6 +20,7 @@ import (
 	"earshot.dev/shared/account"
 	"earshot.dev/shared/auth"
 	"earshot.dev/shared/cached"
+	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/fault"
 	"earshot.dev/shared/logging"
 	"earshot.dev/shared/tracing"
@@ -223,19 +223,10 @@ func (d *door) overheard(ctx context.Context, uid string) (words bool, audio tim
 	return wanted(account.RealtimeTranscript), audio
 }
 
-var deviceName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
-
-// deviceID reports whether id may be the name of a document: it is no path, and none that Firestore reserves
-// (https://firebase.google.com/docs/firestore/quotas#collections_documents_and_fields). The REST API takes the same for one.
-func deviceID(id string) bool {
-	reserved := strings.HasPrefix(id, "__") && strings.HasSuffix(id, "__")
-	return deviceName.MatchString(id) && !reserved
-}
-
 // device keeps apart what one person speaks into. Where only the source tells, several may share it, but not those that
 // number their audio: what is acknowledged is so to the device.
 func device(r *http.Request, q wire.Query) (name string, shared bool) {
-	if id := r.Header.Get("X-Device-Id-Hash"); deviceID(id) {
+	if id := r.Header.Get("X-Device-Id-Hash"); conversation.ValidName(id) {
 		return id, false
 	}
 	return q.Source, !q.Acknowledge

@@ -11,10 +11,10 @@ import (
 	"maps"
 	"mime"
 	"net/http"
-	"regexp"
 	"strings"
 
 	"earshot.dev/shared/account"
+	"earshot.dev/shared/conversation"
 	"earshot.dev/shared/fault"
 	"earshot.dev/shared/logging"
 )
@@ -179,18 +179,9 @@ func (h *heard) Header() http.Header         { return h.header }
 func (h *heard) WriteHeader(status int)      { h.status = status }
 func (h *heard) Write(p []byte) (int, error) { return len(p), nil }
 
-var name = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
-
-// wellFormed says whether id may be the name of a document of a user's own: not a path to anybody else's, and none that
-// Firestore reserves (https://firebase.google.com/docs/firestore/quotas#collections_documents_and_fields).
-func wellFormed(id string) bool {
-	reserved := strings.HasPrefix(id, "__") && strings.HasSuffix(id, "__")
-	return name.MatchString(id) && !reserved
-}
-
 // id is the conversation's of the path.
 func (r request) id() (string, error) {
-	if id := r.PathValue("id"); wellFormed(id) {
+	if id := r.PathValue("id"); conversation.ValidName(id) {
 		return id, nil
 	}
 	return "", fault.Newf(fault.NotFound, "read path", "there is no such conversation")

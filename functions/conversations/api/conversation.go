@@ -58,7 +58,7 @@ func (a *API) endLive(ctx context.Context, r request) (answer, error) {
 	none := fault.Newf(fault.NotFound, "find live conversation", "there is no live conversation")
 	var cid string
 	var err error
-	if id := r.Header.Get("X-Device-Id-Hash"); wellFormed(id) {
+	if id := r.Header.Get("X-Device-Id-Hash"); conversation.ValidName(id) {
 		var device conversation.Device
 		device, err = a.Store.Device(ctx, r.uid, id)
 		cid = device.ConversationID

@@ -101,7 +101,7 @@ func readCursor(s string) (conversation.Mark, error) {
 	at, id, ok := strings.Cut(string(text), " ")
 	micros, notANumber := strconv.ParseInt(at, 10, 64)
 	created := time.UnixMicro(micros).UTC()
-	if err != nil || !ok || notANumber != nil || !storable(created) || !wellFormed(id) {
+	if err != nil || !ok || notANumber != nil || !storable(created) || !conversation.ValidName(id) {
 		return conversation.Mark{}, invalid("cursor", "one that a Link header gave")
 	}
 	return conversation.Mark{CreatedAt: created, ID: id}, nil
@@ -149,7 +149,7 @@ func filter(query url.Values) (f conversation.Filter, err error) {
 	}
 	f.Sources = list(query, "sources")
 	for _, s := range f.Sources {
-		if !wellFormed(s) {
+		if !conversation.ValidName(s) {
 			return f, invalid("sources", "names of sources, with commas between")
 		}
 	}
