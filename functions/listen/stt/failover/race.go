@@ -63,7 +63,7 @@ func (s *stream) hear(l *leg, r stt.Result) (stt.Result, bool) {
 	r, ok := s.place(l, r)
 	if l == s.standby {
 		switch {
-		case len(r.Words) > 0 && !r.Final && s.lacksFinal(s.active):
+		case len(r.Words) > 0 && !r.Final && s.onlyFinal(s.active):
 			s.answered(l)
 			return stt.Result{}, false
 		case len(r.Words) > 0:
@@ -108,11 +108,14 @@ func (s *stream) clear(l *leg) {
 // audio there was: none may follow by which it would show that it is gone.
 func (s *stream) owesFinal(l *leg) bool { return l.vague && s.tape.Finalizing() }
 
-// lacksFinal reports whether that is all it owes.
-func (s *stream) lacksFinal(l *leg) bool {
+// owesLittle reports whether there is too little audio that it hasn't answered for that to be a bad sign.
+func (s *stream) owesLittle(l *leg) bool { return s.tape.Length()-l.heard < answerable }
+
+// onlyFinal reports whether a final is all that it owes.
+func (s *stream) onlyFinal(l *leg) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.owesFinal(l) && s.tape.Length()-l.heard < answerable
+	return s.owesFinal(l) && s.owesLittle(l)
 }
 
 // answered notes that the leg has answered for all audio so far.
@@ -192,7 +195,7 @@ func (s *stream) late(l *leg) (late, owed bool) {
 	}
 	left := s.limits.Patience - time.Since(since)
 	final := s.owesFinal(l) || l == s.standby && s.owesFinal(s.active) // which is why it was opened
-	if left <= 0 && l.opened && !s.tape.Closed() && !final && s.tape.Length()-l.heard < answerable {
+	if left <= 0 && l.opened && !s.tape.Closed() && !final && s.owesLittle(l) {
 		l.short, l.since = l.since, time.Time{} // until there is more
 		return false, false
 	}

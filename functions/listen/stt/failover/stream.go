@@ -89,7 +89,7 @@ func (s *stream) Finalize(context.Context) error {
 	}
 	s.tape.Finalize()
 	for _, l := range s.legs {
-		if l != nil && s.owesFinal(l) && s.tape.Length()-l.heard < answerable {
+		if l != nil && s.owesFinal(l) && s.owesLittle(l) {
 			l.since = time.Now() // it wasn't asked before
 			s.alarm.Reset(s.limits.Patience)
 		}
