@@ -23,7 +23,8 @@ type Socket struct {
 }
 
 // Accept takes the connection over from a request for a WebSocket, which is answered in any case. To the end of the request's
-// handler belongs a Drop. Frames over maxFrame bytes close the socket with 1009. Devices and apps name no origin; a token, not a cookie, says who it is, so origins aren't checked.
+// handler belongs a Drop. Frames over maxFrame bytes close the socket with 1009. Devices and apps name no origin; a token, not a
+// cookie, says who it is, so origins aren't checked.
 func Accept(w http.ResponseWriter, r *http.Request, maxFrame int64) (*Socket, error) {
 	s := &Socket{under: http.NewResponseController(w), opened: time.Now()}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{

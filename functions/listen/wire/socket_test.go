@@ -31,13 +31,7 @@ func TestCloseWaitsForNobody(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				took, unread := make(chan time.Duration, 1), make(chan error, 1)
-				client := pipetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
-					socket, err := Accept(w, r, 1<<10)
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					defer socket.Drop()
+				client := host(t, func(socket *Socket) {
 					if tt.reads {
 						go func() {
 							_, _, err := socket.Read()
@@ -78,14 +72,7 @@ func TestReasonIsCut(t *testing.T) {
 		"no UTF-8":           {"no \xff", "no "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client := pipetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
-				socket, err := Accept(w, r, 1<<10)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				socket.Close(1008, tt.reason)
-			})
+			client := host(t, func(socket *Socket) { socket.Close(1008, tt.reason) })
 			conn, _, err := websocket.Dial(t.Context(), "http://x", &websocket.DialOptions{HTTPClient: client})
 			if err != nil {
 				t.Fatal(err)
@@ -103,15 +90,9 @@ func TestReasonIsCut(t *testing.T) {
 func TestHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		accepted := make(chan *Socket)
-		client := pipetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
-			socket, err := Accept(w, r, 1<<10)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer socket.Drop()
+		client := host(t, func(socket *Socket) {
 			accepted <- socket
-			for err == nil {
+			for err := error(nil); err == nil; {
 				_, _, err = socket.Read()
 			}
 		})
@@ -146,6 +127,20 @@ func TestHeard(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// host has each client's socket visited.
+func host(t *testing.T, visit func(*Socket)) *http.Client {
+	t.Helper()
+	return pipetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		socket, err := Accept(w, r, 1<<10)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer socket.Drop()
+		visit(socket)
 	})
 }
 

@@ -56,18 +56,7 @@ func TestTextsKeepTheirPlace(t *testing.T) {
 						s.Send([]byte(what))
 					}
 				}
-				ctx, cancel := context.WithCancel(t.Context())
-				running := make(chan error, 1)
-				go func() { running <- s.Run(ctx) }()
-				waiting, enough := context.WithTimeout(ctx, time.Minute)
-				defer enough()
-				if err := s.Acknowledged(waiting); err != nil {
-					t.Error(err)
-				}
-				cancel()
-				if err := <-running; !errors.Is(err, context.Canceled) {
-					t.Error(err)
-				}
+				run(t, s)(time.Minute)
 				close(got)
 				if all := slices.Collect(each(got)); !slices.Equal(all, tt.want) {
 					t.Errorf("got\n%q, want\n%q", all, tt.want)

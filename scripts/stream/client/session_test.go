@@ -137,24 +137,34 @@ func TestEndOfNothing(t *testing.T) {
 	}))
 	defer server.Close()
 	s := client.NewSession(client.Config{URL: server.URL, Codec: "pcm16", SampleRate: 16000}, func(client.Message) {})
-	ctx, cancel := context.WithCancel(t.Context())
-	running := make(chan error, 1)
-	go func() { running <- s.Run(ctx) }()
+	acknowledged := run(t, s)
 	s.Send([]byte("silence"))
 	s.End()
 	s.Send([]byte("silence"))
 	s.Send([]byte("a word"))
-	waiting, enough := context.WithTimeout(ctx, 20*time.Second)
-	defer enough()
-	if err := s.Acknowledged(waiting); err != nil {
-		t.Error(err)
-	}
-	cancel()
-	if err := <-running; !errors.Is(err, context.Canceled) {
-		t.Error(err)
-	}
+	acknowledged(20 * time.Second)
 	if n := ends.Load(); n != 1 {
 		t.Errorf("the end was sent %d times, want once", n)
+	}
+}
+
+// run lives a session; what it gives waits until all is acknowledged, and ends it.
+func run(t *testing.T, s *client.Session) (acknowledged func(within time.Duration)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	running := make(chan error, 1)
+	go func() { running <- s.Run(ctx) }()
+	return func(within time.Duration) {
+		t.Helper()
+		waiting, enough := context.WithTimeout(ctx, within)
+		defer enough()
+		if err := s.Acknowledged(waiting); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		if err := <-running; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
 	}
 }
 
@@ -184,9 +194,7 @@ func outlive(t *testing.T, seed uint64) {
 		}
 	})
 	s := client.NewSession(client.Config{URL: server.URL}, func(client.Message) {})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
+	acknowledged := run(t, s)
 	var want []string
 	for i := range 300 {
 		if i == 100 || i == 200 {
@@ -198,15 +206,7 @@ func outlive(t *testing.T, seed uint64) {
 	}
 	s.End() // which makes the rest durable
 	want = append(want, "|")
-	waiting, stop := context.WithTimeout(ctx, 10*time.Second)
-	if err := s.Acknowledged(waiting); err != nil {
-		t.Errorf("seed %d: %v", seed, err)
-	}
-	stop()
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("seed %d: Run gave %v", seed, err)
-	}
+	acknowledged(10 * time.Second)
 	server.Close()
 	e.mu.Lock()
 	e.durable = slices.CompactFunc(e.durable, func(a, b string) bool { return a == "|" && b == "|" }) // to end nothing is harmless
