@@ -160,3 +160,27 @@ func TestDrain(t *testing.T) {
 	c := finished(t, s, text(1, 9))
 	onlyOne(t, s, "gina", c.ID)
 }
+
+// A device comes to another instance while nobody speaks, so that the older session has nothing to store from which it would
+// see it. It ends all the same.
+func TestTakenOverElsewhere(t *testing.T) {
+	s := begin(t, "hana")
+	if _, err := s.Listen.Start(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	old := connect(t, s, "hana", nil)
+	old.say(1, 4)
+	old.pause(time.Second)
+	old.sees(1, 4)
+	settled(t, "the words stored", func(ctx context.Context) (bool, error) {
+		all, err := stored(ctx, s, "hana")
+		return err == nil && all[old.conversations[0]]["words"] == int64(4), err
+	})
+	again := connect(t, s, "hana", nil) // the processes take turns
+	old.closedWith(1001)
+	again.say(5, 8)
+	again.pause(500 * time.Millisecond)
+	again.stop()
+	c := finished(t, s, text(1, 8))
+	onlyOne(t, s, "hana", c.ID)
+}

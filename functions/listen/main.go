@@ -13,6 +13,7 @@ import (
 
 	"earshot.dev/functions/listen/session"
 	"earshot.dev/shared/auth"
+	"earshot.dev/shared/broadcast"
 	"earshot.dev/shared/cached"
 	"earshot.dev/shared/logging"
 	"earshot.dev/shared/publisher"
@@ -59,7 +60,9 @@ func run(ctx context.Context) (err error) {
 		err = errors.Join(err, closeRecognizer(), topics.Close(), db.Close(), rdb.Close())
 	}()
 
-	sessions := session.NewRegistry(cfg.Limits.Sessions, cfg.Limits.UserSessions)
+	attachments := broadcast.New(rdb, "attachments")
+	sessions := session.NewRegistry(cfg.Limits.Sessions, cfg.Limits.UserSessions, attachments)
+	go attachments.Listen(ctx, func(message []byte) { sessions.Heard(ctx, message) })
 	d := &door{
 		users: auth.NewUsers(ctx, cfg.Auth), recognizer: recognizer, store: db, read: db.Read, publisher: events,
 		sessions: sessions, limits: cfg.Limits,

@@ -13,7 +13,7 @@ const (
 	domain   = "shared/transcript shared/usage shared/conversation shared/account shared/event"
 	basics   = domain + " shared/fault shared/logging shared/measure shared/tracing"
 	adapters = "shared/store/... shared/cache/... shared/lock/... shared/publisher/... shared/subscriber/... " +
-		"shared/auth/... shared/server/... shared/logging/... shared/redisclient shared/telemetry shared/tracing"
+		"shared/auth/... shared/server/... shared/logging/... shared/redisclient shared/broadcast shared/telemetry shared/tracing"
 	servers = "shared/firestoretest/... shared/redistest/... shared/otlptest shared/pipetest" // for tests and the local run
 )
 
@@ -58,7 +58,7 @@ var owners = []struct{ path, who string }{
 	{"github.com/maypok86/otter", "shared/cache"},
 	{"go.opentelemetry.io/otel/sdk", "shared/telemetry"},
 	{"go.opentelemetry.io/otel/exporters", "shared/telemetry"},
-	{"github.com/redis/go-redis", "shared/cache shared/cached shared/lock shared/redisclient scripts/..."},
+	{"github.com/redis/go-redis", "shared/broadcast shared/cache shared/cached shared/lock shared/redisclient scripts/..."},
 }
 
 func checkImports(t tree) []finding {

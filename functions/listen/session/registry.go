@@ -9,6 +9,7 @@ import (
 
 // Registry knows the sessions of this instance, so that they can be drained.
 type Registry struct {
+	others   Broadcaster
 	limit    int // of sessions
 	perUser  int // likewise
 	mu       sync.Mutex
@@ -17,9 +18,11 @@ type Registry struct {
 	drained  chan struct{}     // not nil once draining; closed when the last session has gone
 }
 
-// NewRegistry takes up to limit sessions at a time, and up to perUser of each user.
-func NewRegistry(limit, perUser int) *Registry {
-	return &Registry{limit: limit, perUser: perUser, sessions: make(map[*Session]bool), users: make(map[string]int)}
+// NewRegistry takes up to limit sessions at a time, and up to perUser of each user. Other instances learn of them by others, and this one by Heard.
+func NewRegistry(limit, perUser int, others Broadcaster) *Registry {
+	return &Registry{
+		others: others, limit: limit, perUser: perUser, sessions: make(map[*Session]bool), users: make(map[string]int),
+	}
 }
 
 // Run lives a session, and has an older one of the same device end, which may be a socket that leads nowhere. Overloaded: there is no room for it, and nothing has been run.
@@ -29,6 +32,7 @@ func (r *Registry) Run(ctx context.Context, s *Session) error {
 		return err
 	}
 	defer r.remove(s)
+	s.scribe.attached = r.attached
 	s.Run(ctx)
 	return nil
 }

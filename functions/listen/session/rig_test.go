@@ -253,6 +253,8 @@ type rig struct {
 	session *Session
 	reason  chan *Reason
 	number  uint32 // of the last numbered frame
+
+	instance *Registry // where it runs; nil: by itself
 }
 
 // start runs a session of the device; it shares store and board with another rig, if one is given.
@@ -286,7 +288,19 @@ func newRig(t *testing.T) *rig {
 func (r *rig) run(p Params, socket Socket, decoders []Decoder, recognizer stt.Recognizer, publisher Publisher) {
 	p.UID, p.Device, p.Source, p.Language, p.SilenceTimeout = "u", "d", "omi", "en", 2*time.Minute
 	r.session = New(p, socket, decoders, recognizer, r.store, publisher)
-	go func() { r.reason <- r.session.Run(r.t.Context()) }()
+	go r.live()
+}
+
+// live is the session's life.
+func (r *rig) live() {
+	if r.instance == nil {
+		r.reason <- r.session.Run(r.t.Context())
+		return
+	}
+	if err := r.instance.Run(r.t.Context(), r.session); err != nil {
+		r.t.Error(err)
+	}
+	r.reason <- r.session.reason()
 }
 
 // audio sends packets of 20 ms in real time.

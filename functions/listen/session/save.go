@@ -225,7 +225,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		s.relay.acknowledged(ctx, o.silence.Acked.Sequence)
 		return
 	case o.attached:
-		s.begin(o.stored, o.last)
+		s.begin(ctx, o.stored, o.last)
 		return
 	case o.took:
 		if s.params.Numbered && o.stored.Acked.Sequence > s.draft.acked.stored.Sequence {
@@ -261,7 +261,6 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 // the conversation says otherwise, its words are left to it: each is stored once. Images and names aren't in the audio, and
 // are still handed in.
 func (s *scribe) yield(ctx context.Context) {
-	isNew := !s.yielded
 	s.yielded = true
 	s.draft.acked.next = s.draft.acked.stored // what is safe is told by the newer one
 	if s.params.resends() && (!s.draft.open() || s.draft.stored.Session.Numbered) {
@@ -270,7 +269,12 @@ func (s *scribe) yield(ctx context.Context) {
 		s.held, s.endings = nil, nil
 		s.relay = nil // the newer session tells what it gets again
 	}
-	if isNew && s.params.Shared && s.alive() {
+	s.giveWay(ctx)
+}
+
+// giveWay ends the session for a newer one's sake. If its client still talks, there are two devices, or so it seems.
+func (s *scribe) giveWay(ctx context.Context) {
+	if s.params.Shared && s.alive() {
 		ctx, cancel := context.WithTimeout(ctx, contendLimit)
 		defer cancel()
 		if err := s.store.Contend(ctx, s.params.UID, s.device, time.Now()); err != nil {
@@ -281,7 +285,7 @@ func (s *scribe) yield(ctx context.Context) {
 }
 
 // begin goes on with a conversation and tells the client which it is.
-func (s *scribe) begin(stored conversation.Conversation, last transcript.Page) {
+func (s *scribe) begin(ctx context.Context, stored conversation.Conversation, last transcript.Page) {
 	s.conversations++
 	s.reported.begin(stored.ID, stored.Usage)
 	s.generation = max(s.generation, stored.Session.Generation) // one that is only for last words has none
@@ -292,4 +296,6 @@ func (s *scribe) begin(stored conversation.Conversation, last transcript.Page) {
 		s.acks.begin(stored.Acked.Sequence)
 	}
 	s.show(s.draft.begin(stored, last))
+	s.takeOver(ctx, stored)
+	s.rivals.look()
 }

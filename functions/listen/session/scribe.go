@@ -47,6 +47,8 @@ type scribe struct {
 	intakes   []*intake                       // one for each channel
 	ledger    *ledger                         // of numbered audio
 	acks      acks                            // likewise
+	rivals    *rivals
+	attached  func(context.Context, Takeover) // tells of an attachment
 	appended  *appended
 	relay     *relay // nil: nothing is told of the audio, or no more
 
@@ -89,7 +91,7 @@ type scribe struct {
 func newScribe(p Params, store Store, publisher Publisher, ledger *ledger, tell func([]byte), stop func(*Reason)) *scribe {
 	s := &scribe{
 		params: p, store: store, publisher: publisher, ledger: ledger, acks: acks{tell: tell}, tell: tell, stop: stop,
-		appended: newAppended(p, publisher), draft: draft{sessionID: p.ID, suggested: p.CustomSTT}, ackAfter: ackAtFirst, saved: make(chan outcome, 1),
+		appended: newAppended(p, publisher), rivals: newRivals(), attached: func(context.Context, Takeover) {}, draft: draft{sessionID: p.ID, suggested: p.CustomSTT}, ackAfter: ackAtFirst, saved: make(chan outcome, 1),
 	}
 	s.announcing.SetLimit(maxAnnouncing)
 	return s
@@ -104,7 +106,7 @@ func (s *scribe) open(ctx context.Context) error {
 	}
 	s.began, s.flushed, s.metered, s.told = now, now, now, now
 	s.suggestions = slices.Clone(stored.Suggested)
-	s.begin(stored, last)
+	s.begin(ctx, stored, last)
 	return nil
 }
 
@@ -142,6 +144,10 @@ func (s *scribe) run(ctx context.Context, results <-chan heard, requests <-chan 
 			s.obey(ctx, r)
 		case o := <-s.saved:
 			s.settle(ctx, o)
+		case <-s.rivals.news:
+			if s.rivals.newer(s.device, s.generation) {
+				s.giveWay(ctx)
+			}
 		case <-timer.C:
 		case <-ctx.Done():
 			s.abandon(ctx)

@@ -320,7 +320,7 @@ func TestRecognizerFails(t *testing.T) {
 
 func TestRegistry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		registry := NewRegistry(3, 2)
+		registry := NewRegistry(3, 2, &instances{})
 		visit := func(id, uid string) chan error {
 			p := Params{ID: id, UID: uid, Device: id, SilenceTimeout: time.Minute}
 			s := New(p, newLine(), []Decoder{&babbler{}}, newEar(), newMemory(), &board{})

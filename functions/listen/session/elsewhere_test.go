@@ -1,0 +1,248 @@
+package session
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/transcript"
+)
+
+// The tests of this file are about a newer session on another instance, of which an older one is told, since it would write
+// nothing from which it would see it.
+
+// instances are registries that hear of each other.
+type instances struct {
+	registries []*Registry
+	err        error // of telling
+
+	mu   sync.Mutex
+	late []message // not nil: what is told waits there
+}
+
+type message = []byte
+
+func newInstances(n int) *instances {
+	all := &instances{}
+	for range n {
+		all.registries = append(all.registries, NewRegistry(100, 100, all))
+	}
+	return all
+}
+
+func (all *instances) Send(ctx context.Context, m []byte) error {
+	all.mu.Lock()
+	late := all.late != nil
+	if late {
+		all.late = append(all.late, m)
+	}
+	all.mu.Unlock()
+	if !late && all.err == nil {
+		all.deliver(ctx, m)
+	}
+	return all.err
+}
+
+func (all *instances) deliver(ctx context.Context, m message) {
+	for _, r := range all.registries {
+		r.Heard(ctx, m)
+	}
+}
+
+// held is what was told, and waits.
+func (all *instances) held() []message {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	return slices.Clone(all.late)
+}
+
+// runsOn runs a session on the n-th of the instances.
+func (all *instances) runsOn(t *testing.T, n int, p Params, with *rig) *rig {
+	t.Helper()
+	r := newRig(t)
+	if with != nil {
+		r.store, r.board = with.store, with.board
+	}
+	r.instance = all.registries[n]
+	r.run(p, r.line, []Decoder{&babbler{}}, r.ear, r.board)
+	pass(100 * time.Millisecond)
+	return r
+}
+
+// A session that has nothing to store ends at once all the same when its device comes to another instance.
+func TestSilentAndTakenOverElsewhere(t *testing.T) {
+	for name, tt := range map[string]struct {
+		params Params
+		before func(old *rig)
+		within time.Duration
+	}{
+		"nothing was said yet":    {Params{}, func(*rig) {}, time.Second},
+		"nobody speaks":           {Params{}, said, time.Second},
+		"between conversations":   {Params{}, func(r *rig) { said(r); r.frame(false, `{"type":"end"}`); pass(2 * time.Second) }, time.Second},
+		"numbered":                {Params{Numbered: true}, func(*rig) { pass(time.Minute) }, time.Second},
+		"its client recognises":   {Params{CustomSTT: true}, func(*rig) { pass(time.Minute) }, time.Second},
+		"under a name for many":   {Params{Shared: true}, said, 4 * time.Second},
+		"its recogniser is stuck": {Params{}, func(r *rig) { r.ear.mute = true }, endWithin + time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				all := newInstances(2)
+				p := tt.params
+				p.ID = "s1"
+				old := all.runsOn(t, 0, p, nil)
+				tt.before(old)
+				reads := old.store.reads
+				p.ID = "s2"
+				again := all.runsOn(t, 1, p, old)
+				began := time.Now()
+				old.ended(Superseded)
+				if took := time.Since(began); took > tt.within {
+					t.Errorf("it took %v, want %v at most", took, tt.within)
+				}
+				if got := old.store.reads - reads; got > 1 { // who hands something in may have to look where
+					t.Errorf("the store was read %d times", got)
+				}
+				again.stops()
+			})
+		})
+	}
+}
+
+func said(r *rig) {
+	r.audio(time.Second)
+	r.ear.say("word.")
+	pass(5 * time.Second)
+}
+
+// Words that the older one has taken in when it hears of the newer one are stored, each once.
+func TestTakenOverElsewhereInMidWord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := newInstances(2)
+		old := all.runsOn(t, 0, Params{ID: "s1"}, nil)
+		said(old)
+		old.audio(500 * time.Millisecond)
+		old.ear.say("two.")
+		old.audio(500 * time.Millisecond)
+		old.ear.murmur("three.")
+		again := all.runsOn(t, 1, Params{ID: "s2"}, old)
+		old.ended(Superseded)
+		again.audio(time.Second)
+		again.ear.say("four.")
+		again.stops()
+		again.stored("word. two. three. four.")
+	})
+}
+
+// What is told comes twice, late and in any order, and some of it is rubbish, or of others. Only what is newer ends a session.
+func TestTakeoversAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := newInstances(3)
+		all.late = []message{}
+		first := all.runsOn(t, 0, Params{ID: "s1"}, nil)
+		second := all.runsOn(t, 1, Params{ID: "s2"}, first)
+		third := all.runsOn(t, 2, Params{ID: "s3"}, first)
+		told := all.held()
+		if len(told) != 3 {
+			t.Fatalf("told %d times, want 3", len(told))
+		}
+		for _, m := range []string{
+			"", "garbage", "null", `{"uid":7}`, `{"uid":"u"}`, `{"uid":"u","device":"d","slot":"d","session_id":"s9"}`,
+			`{"uid":"v","device":"d","slot":"d","session_id":"s9","generation":99}`,
+			`{"uid":"u","device":"e","slot":"d","session_id":"s9","generation":99}`,
+			`{"uid":"u","device":"d","slot":"d~2","session_id":"s9","generation":99}`,
+		} {
+			all.deliver(t.Context(), message(m))
+		}
+		for _, n := range []int{2, 0, 1, 1, 2, 0} {
+			all.deliver(t.Context(), told[n])
+		}
+		first.ended(Superseded)
+		second.ended(Superseded)
+		pass(time.Minute)
+		third.stops()
+	})
+}
+
+// Who can't be told finds out with the next words.
+func TestTakeoverIsNotTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := newInstances(2)
+		all.err = errDown
+		old := all.runsOn(t, 0, Params{ID: "s1"}, nil)
+		again := all.runsOn(t, 1, Params{ID: "s2"}, old)
+		pass(time.Minute)
+		if old.session.stopping.Err() != nil {
+			t.Error("how does it know?")
+		}
+		old.audio(time.Second)
+		old.ear.say("one.")
+		old.ended(Superseded)
+		again.stops()
+		again.stored("one.")
+	})
+}
+
+// slowly is a store whose answer to the first attachment is late.
+type slowly struct {
+	*memory
+	late bool
+}
+
+func (s *slowly) Attach(ctx context.Context, uid string, a conversation.Attachment) (conversation.Conversation, transcript.Page, error) {
+	c, last, err := s.memory.Attach(ctx, uid, a)
+	if !s.late {
+		s.late = true
+		pass(3 * time.Second)
+	}
+	return c, last, err
+}
+
+// A session may hear of a newer one before it knows that it is attached itself.
+func TestTakenOverBeforeTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := newInstances(2)
+		old := newRig(t)
+		old.session = New(Params{ID: "s1", UID: "u", Device: "d", SilenceTimeout: 2 * time.Minute},
+			old.line, []Decoder{&babbler{}}, old.ear, &slowly{memory: old.store}, old.board)
+		old.instance = all.registries[0]
+		go old.live()
+		pass(time.Second)
+		again := all.runsOn(t, 1, Params{ID: "s2"}, old)
+		pass(3 * time.Second)
+		old.ended(Superseded)
+		again.stops()
+	})
+}
+
+// Two devices under one name are two because both talk on. One whose client has come back on another socket was heard of
+// until a moment before.
+func TestWhoTalksOnIsAnother(t *testing.T) {
+	for name, tt := range map[string]struct {
+		after time.Duration
+		puts  int
+	}{
+		"comes back": {200 * time.Millisecond, 0},
+		"another":    {10 * time.Second, 1},
+	} {
+		for _, n := range []int{0, 1} { // here, and elsewhere
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					all := newInstances(2)
+					old := all.runsOn(t, 0, Params{ID: "s1", Shared: true}, nil)
+					old.audio(2 * time.Second)
+					again := all.runsOn(t, n, Params{ID: "s2", Shared: true}, old)
+					old.audio(tt.after)
+					old.ended(Superseded)
+					again.stops()
+					if got := len(old.store.devices["d"].ContendedAt); got != tt.puts {
+						t.Errorf("put out %d times, want %d", got, tt.puts)
+					}
+				})
+			})
+		}
+	}
+}

@@ -1,0 +1,119 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"earshot.dev/shared/conversation"
+	"earshot.dev/shared/fault"
+	"earshot.dev/shared/logging"
+)
+
+// Takeover tells the instances that a session has attached to a slot of a device, so that an older one ends at once, wherever
+// it is. It isn't needed for what is stored to be right: the older one also finds out with its next write, but has none to
+// make while nobody speaks.
+type Takeover struct {
+	UID        string `json:"uid"`
+	Device     string `json:"device"`
+	Slot       string `json:"slot"`
+	SessionID  string `json:"session_id"`
+	Generation int64  `json:"generation"` // of the slot: the later the higher
+}
+
+// Broadcaster tells all instances something (broadcast.Channel); what it tells may be lost.
+type Broadcaster interface {
+	Send(ctx context.Context, message []byte) error
+}
+
+// contendAfter is how long after a takeover a session looks whether its client still talks. One that has moved to the newer
+// one doesn't by then, save for frames that were on their way.
+const contendAfter = alive + time.Second
+
+// rivals are the newest sessions of a device that a session has heard of.
+type rivals struct {
+	news chan struct{} // there may be a newer one
+
+	mu     sync.Mutex
+	newest map[string]int64 // generation, by slot
+}
+
+func newRivals() *rivals {
+	return &rivals{news: make(chan struct{}, 1), newest: make(map[string]int64)}
+}
+
+func (r *rivals) hear(t Takeover) {
+	r.mu.Lock()
+	r.newest[t.Slot] = max(r.newest[t.Slot], t.Generation)
+	r.mu.Unlock()
+	r.look()
+}
+
+// look has the session compare.
+func (r *rivals) look() {
+	select {
+	case r.news <- struct{}{}:
+	default:
+	}
+}
+
+func (r *rivals) newer(slot string, generation int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return generation > 0 && r.newest[slot] > generation
+}
+
+// hear takes in that a session has attached; it may be this one, or an older one.
+func (s *Session) hear(t Takeover) {
+	switch {
+	case t.UID != s.params.UID || t.Device != s.params.Device || t.SessionID == s.params.ID:
+	case s.params.Shared:
+		time.AfterFunc(contendAfter, func() { s.scribe.rivals.hear(t) })
+	default:
+		s.scribe.rivals.hear(t)
+	}
+}
+
+// takeOver tells of this session's attachment, and doesn't wait for it.
+func (s *scribe) takeOver(ctx context.Context, stored conversation.Conversation) {
+	if stored.Session.Generation == 0 { // it is for last words alone
+		return
+	}
+	t := Takeover{
+		UID: s.params.UID, Device: s.params.Device, Slot: stored.Device, SessionID: s.params.ID, Generation: s.generation,
+	}
+	if !s.announcing.TryGo(func() error { s.attached(ctx, t); return nil }) {
+		logging.Error(ctx, "takeover_not_told", errTooMuchToAnnounce)
+	}
+}
+
+// Heard takes in what an instance has told by the Registry's Broadcaster, this one too.
+func (r *Registry) Heard(ctx context.Context, message []byte) {
+	var t Takeover
+	if err := json.Unmarshal(message, &t); err != nil {
+		logging.Error(ctx, "takeover_not_understood", fault.New(fault.Invalid, "read takeover", err))
+		return
+	}
+	r.hear(t)
+}
+
+func (r *Registry) hear(t Takeover) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for s := range r.sessions {
+		s.hear(t)
+	}
+}
+
+// attached tells all instances. Those that don't hear of it now let the older session find out by itself.
+func (r *Registry) attached(ctx context.Context, t Takeover) {
+	r.hear(t)
+	message, err := json.Marshal(t)
+	if err == nil {
+		err = r.others.Send(ctx, message)
+	}
+	if err != nil {
+		logging.Error(ctx, "takeover_not_told", err)
+	}
+}
