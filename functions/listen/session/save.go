@@ -297,5 +297,4 @@ func (s *scribe) begin(ctx context.Context, stored conversation.Conversation, la
 	}
 	s.show(s.draft.begin(stored, last))
 	s.takeOver(ctx, stored)
-	s.rivals.look()
 }

@@ -33,7 +33,7 @@ const contendAfter = alive + time.Second
 
 // rivals are the newest sessions of a device that a session has heard of.
 type rivals struct {
-	news chan struct{} // there may be a newer one
+	news chan struct{} // there may be a newer one; kept until the session is attached
 
 	mu     sync.Mutex
 	newest map[string]int64 // generation, by slot
@@ -47,11 +47,6 @@ func (r *rivals) hear(t Takeover) {
 	r.mu.Lock()
 	r.newest[t.Slot] = max(r.newest[t.Slot], t.Generation)
 	r.mu.Unlock()
-	r.look()
-}
-
-// look has the session compare.
-func (r *rivals) look() {
 	select {
 	case r.news <- struct{}{}:
 	default:
