@@ -36,15 +36,18 @@ func (c *Channel) Send(ctx context.Context, message []byte) error {
 	return nil
 }
 
-// Listen hands what is told from now on to hear, one message at a time, until ctx ends. While Redis is gone nothing is heard;
-// the client connects again by itself.
+// Listen hands what is told from now on to hear, one message at a time, until ctx ends or the
+// client is closed. While Redis is gone nothing is heard; the client connects again by itself.
 func (c *Channel) Listen(ctx context.Context, hear func(message []byte)) {
 	subscription := c.client.Subscribe(ctx, c.name)
 	defer func() { _ = subscription.Close() }() // nobody is left to be told
 	messages := subscription.Channel()
 	for {
 		select {
-		case m := <-messages:
+		case m, open := <-messages:
+			if !open {
+				return
+			}
 			hear([]byte(m.Payload))
 		case <-ctx.Done():
 			return

@@ -76,6 +76,31 @@ func TestSilentRedis(t *testing.T) {
 	}
 }
 
+// Who listens has heard all there is when the client is closed.
+func TestClosed(t *testing.T) {
+	client := open(t, redistest.New(t))
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		broadcast.New(client, "news").Listen(t.Context(), func([]byte) {})
+	}()
+	settled := time.After(time.Second)
+	for done := false; !done; {
+		select {
+		case <-settled:
+			done = true
+		case <-over:
+			t.Fatal("it doesn't listen")
+		}
+	}
+	_ = client.Close() // what it says is of no interest here
+	select {
+	case <-over:
+	case <-time.After(30 * time.Second):
+		t.Error("it listens to nobody")
+	}
+}
+
 func open(t *testing.T, server *redistest.Server) *redis.Client {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), ContextTimeoutEnabled: true})

@@ -222,11 +222,17 @@ func TestTakenOverBeforeTheAnswer(t *testing.T) {
 // until a moment before.
 func TestWhoTalksOnIsAnother(t *testing.T) {
 	for name, tt := range map[string]struct {
-		after time.Duration
+		after func(old *rig)
 		puts  int
 	}{
-		"comes back": {200 * time.Millisecond, 0},
-		"another":    {10 * time.Second, 1},
+		"comes back": {func(old *rig) { old.audio(200 * time.Millisecond) }, 0},
+		"another":    {func(old *rig) { old.audio(10 * time.Second) }, 1},
+		"its other socket is open still": {func(old *rig) {
+			for range 10 {
+				pass(time.Second)
+				old.frame(true, "\x8a\x00")
+			}
+		}, 0},
 	} {
 		for _, n := range []int{0, 1} { // here, and elsewhere
 			t.Run(name, func(t *testing.T) {
@@ -235,7 +241,7 @@ func TestWhoTalksOnIsAnother(t *testing.T) {
 					old := all.runsOn(t, 0, Params{ID: "s1", Shared: true}, nil)
 					old.audio(2 * time.Second)
 					again := all.runsOn(t, n, Params{ID: "s2", Shared: true}, old)
-					old.audio(tt.after)
+					tt.after(old)
 					old.ended(Superseded)
 					again.stops()
 					if got := len(old.store.devices["d"].ContendedAt); got != tt.puts {

@@ -38,6 +38,7 @@ func (s *Session) read(ctx context.Context) {
 		if err == nil {
 			if binary && len(data) > wire.Keepalive {
 				s.frames.Add(1)
+				s.talked.Store(f.at.UnixNano())
 			}
 			s.bound(len(data))
 		}

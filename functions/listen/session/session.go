@@ -100,6 +100,7 @@ type Session struct {
 	queued     atomic.Int64  // bytes of outbound
 
 	frames    atomic.Int64 // of audio, that came in
+	talked    atomic.Int64 // when the last of these came, in Unix time, ns
 	bytes     atomic.Int64 // of everything that came in
 	malformed atomic.Int64 // frames of audio that are none
 	astray    atomic.Int64 // frames of a channel that there isn't
@@ -122,7 +123,7 @@ const (
 	usualAge  = 55 * time.Minute
 	usualIdle = 90 * time.Second
 	pingEvery = 10 * time.Second
-	alive     = 2 * time.Second  // a client that sent a frame so lately is
+	alive     = 2 * time.Second  // a client that sent audio so lately is
 	openLimit = 10 * time.Second // until it is attached and the recogniser listens
 
 	// From the reason to end until the recogniser has said its last, and until all is stored. Cloud Run kills
@@ -155,7 +156,7 @@ func New(p Params, socket Socket, decoders []Decoder, recognizer stt.Recognizer,
 	s.scribe = newScribe(p, store, publisher, s.ledger, s.tell, s.Stop)
 	s.scribe.ignore = func() { s.ignored.Add(1) }
 	s.scribe.alive = func() bool {
-		return s.stopping.Err() == nil && time.Since(s.socket.Heard()) < alive
+		return s.stopping.Err() == nil && time.Since(time.Unix(0, s.talked.Load())) < alive
 	}
 	return s
 }

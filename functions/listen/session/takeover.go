@@ -72,12 +72,13 @@ func (s *Session) hear(t Takeover) {
 
 // takeOver tells of this session's attachment, and doesn't wait for it.
 func (s *scribe) takeOver(ctx context.Context, stored conversation.Conversation) {
-	if stored.Session.Generation == 0 { // it is for last words alone
+	if stored.Session.ID != s.params.ID || stored.Session.Generation == 0 { // it is for last words alone
 		return
 	}
 	t := Takeover{
 		UID: s.params.UID, Device: s.params.Device, Slot: stored.Device, SessionID: s.params.ID, Generation: s.generation,
 	}
+	ctx = context.WithoutCancel(ctx) // that of the opening ends with it
 	if !s.announcing.TryGo(func() error { s.attached(ctx, t); return nil }) {
 		logging.Error(ctx, "takeover_not_told", errTooMuchToAnnounce)
 	}
