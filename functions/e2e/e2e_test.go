@@ -120,10 +120,7 @@ func TestInstanceDies(t *testing.T) {
 	sp.say(1, 6)
 	sp.pause(time.Second)
 	sp.sees(1, 6)
-	settled(t, "the words stored", func(ctx context.Context) (bool, error) {
-		all, err := stored(ctx, s, "fred")
-		return err == nil && all[sp.conversations[0]]["words"] == int64(6), err
-	})
+	holds(t, s, "fred", sp.conversations[0], 6)
 	for _, p := range s.Listen.Processes() {
 		p.Kill()
 	}
@@ -172,10 +169,7 @@ func TestTakenOverElsewhere(t *testing.T) {
 	old.say(1, 4)
 	old.pause(time.Second)
 	old.sees(1, 4)
-	settled(t, "the words stored", func(ctx context.Context) (bool, error) {
-		all, err := stored(ctx, s, "hana")
-		return err == nil && all[old.conversations[0]]["words"] == int64(4), err
-	})
+	holds(t, s, "hana", old.conversations[0], 4)
 	again := connect(t, s, "hana", nil) // the processes take turns
 	old.closedWith(1001)
 	again.say(5, 8)

@@ -63,6 +63,15 @@ func settled(t *testing.T, what string, holds func(ctx context.Context) (bool, e
 	}
 }
 
+// holds waits until so many words are stored with a conversation.
+func holds(t *testing.T, s *stack.Stack, uid, cid string, words int64) {
+	t.Helper()
+	settled(t, "the words stored", func(ctx context.Context) (bool, error) {
+		all, err := stored(ctx, s, uid)
+		return err == nil && all[cid]["words"] == words, err
+	})
+}
+
 // stored reads all conversations of a user as they are stored, by id.
 func stored(ctx context.Context, s *stack.Stack, uid string) (map[string]map[string]any, error) {
 	snapshots, err := s.Firestore.Collection("users/" + uid + "/conversations").Documents(ctx).GetAll()

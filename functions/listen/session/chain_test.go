@@ -229,15 +229,30 @@ func TestComeBackIsNoContention(t *testing.T) {
 	})
 }
 
-// tardy is a store that takes a while to attach the first session.
+// tardy is a store that takes a while to attach the first session, or to say that it has.
 type tardy struct {
 	*memory
-	once sync.Once
+	answer bool // is what is late
+	once   sync.Once
 }
 
 func (s *tardy) Attach(ctx context.Context, uid string, a conversation.Attachment) (conversation.Conversation, transcript.Page, error) {
-	s.once.Do(func() { pass(3 * time.Second) })
+	late := func() { s.once.Do(func() { pass(3 * time.Second) }) }
+	if s.answer {
+		defer late()
+	} else {
+		late()
+	}
 	return s.memory.Attach(ctx, uid, a)
+}
+
+// startTardily runs a session whose store is tardy.
+func (r *rig) startTardily(p Params, answer bool) {
+	p.UID, p.Device, p.SilenceTimeout = "u", "d", 2*time.Minute
+	slow := &tardy{memory: r.store, answer: answer}
+	r.session = New(p, r.line, []Decoder{&babbler{}}, r.ear, slow, r.board)
+	go r.live()
+	pass(time.Second)
 }
 
 // A session that is attached only when its client has another one gives way to that.
@@ -246,11 +261,7 @@ func TestAttachedLate(t *testing.T) {
 		t.Run(fmt.Sprintf("numbered=%t", numbered), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				older := newRig(t)
-				slow := &tardy{memory: older.store}
-				older.session = New(Params{ID: "s1", UID: "u", Device: "d", SilenceTimeout: 2 * time.Minute, Numbered: numbered},
-					older.line, []Decoder{&babbler{}}, older.ear, slow, older.board)
-				go func() { older.reason <- older.session.Run(t.Context()) }()
-				pass(time.Second)
+				older.startTardily(Params{ID: "s1", Numbered: numbered}, false)
 				newer := startWith(t, Params{ID: "s2", Numbered: numbered}, 1, older)
 				older.ended(Superseded)
 				newer.numbered(50)

@@ -7,9 +7,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"earshot.dev/shared/conversation"
-	"earshot.dev/shared/transcript"
 )
 
 // The tests of this file are about a newer session on another instance, of which an older one is told, since it would write
@@ -21,10 +18,8 @@ type instances struct {
 	err        error // of telling
 
 	mu   sync.Mutex
-	late []message // not nil: what is told waits there
+	late [][]byte // not nil: what is told waits there
 }
-
-type message = []byte
 
 func newInstances(n int) *instances {
 	all := &instances{}
@@ -47,14 +42,14 @@ func (all *instances) Send(ctx context.Context, m []byte) error {
 	return all.err
 }
 
-func (all *instances) deliver(ctx context.Context, m message) {
+func (all *instances) deliver(ctx context.Context, m []byte) {
 	for _, r := range all.registries {
 		r.Heard(ctx, m)
 	}
 }
 
 // held is what was told, and waits.
-func (all *instances) held() []message {
+func (all *instances) held() [][]byte {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	return slices.Clone(all.late)
@@ -63,10 +58,7 @@ func (all *instances) held() []message {
 // runsOn runs a session on the n-th of the instances.
 func (all *instances) runsOn(t *testing.T, n int, p Params, with *rig) *rig {
 	t.Helper()
-	r := newRig(t)
-	if with != nil {
-		r.store, r.board = with.store, with.board
-	}
+	r := newRigWith(t, with)
 	r.instance = all.registries[n]
 	r.run(p, r.line, []Decoder{&babbler{}}, r.ear, r.board)
 	pass(100 * time.Millisecond)
@@ -141,7 +133,7 @@ func TestTakenOverElsewhereInMidWord(t *testing.T) {
 func TestTakeoversAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := newInstances(3)
-		all.late = []message{}
+		all.late = [][]byte{}
 		first := all.runsOn(t, 0, Params{ID: "s1"}, nil)
 		second := all.runsOn(t, 1, Params{ID: "s2"}, first)
 		third := all.runsOn(t, 2, Params{ID: "s3"}, first)
@@ -155,7 +147,7 @@ func TestTakeoversAreTold(t *testing.T) {
 			`{"uid":"u","device":"e","slot":"d","session_id":"s9","generation":99}`,
 			`{"uid":"u","device":"d","slot":"d~2","session_id":"s9","generation":99}`,
 		} {
-			all.deliver(t.Context(), message(m))
+			all.deliver(t.Context(), []byte(m))
 		}
 		for _, n := range []int{2, 0, 1, 1, 2, 0} {
 			all.deliver(t.Context(), told[n])
@@ -186,31 +178,13 @@ func TestTakeoverIsNotTold(t *testing.T) {
 	})
 }
 
-// slowly is a store whose answer to the first attachment is late.
-type slowly struct {
-	*memory
-	late bool
-}
-
-func (s *slowly) Attach(ctx context.Context, uid string, a conversation.Attachment) (conversation.Conversation, transcript.Page, error) {
-	c, last, err := s.memory.Attach(ctx, uid, a)
-	if !s.late {
-		s.late = true
-		pass(3 * time.Second)
-	}
-	return c, last, err
-}
-
 // A session may hear of a newer one before it knows that it is attached itself.
 func TestTakenOverBeforeTheAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := newInstances(2)
 		old := newRig(t)
-		old.session = New(Params{ID: "s1", UID: "u", Device: "d", SilenceTimeout: 2 * time.Minute},
-			old.line, []Decoder{&babbler{}}, old.ear, &slowly{memory: old.store}, old.board)
 		old.instance = all.registries[0]
-		go old.live()
-		pass(time.Second)
+		old.startTardily(Params{ID: "s1"}, true)
 		again := all.runsOn(t, 1, Params{ID: "s2"}, old)
 		pass(3 * time.Second)
 		old.ended(Superseded)

@@ -7,7 +7,7 @@ import (
 	"earshot.dev/shared/fault"
 )
 
-// Registry knows the sessions of this instance, so that they can be drained.
+// Registry knows the sessions of this instance, so that they can be drained, and end when their device has a newer one anywhere.
 type Registry struct {
 	others   Broadcaster
 	limit    int // of sessions
@@ -18,7 +18,8 @@ type Registry struct {
 	drained  chan struct{}     // not nil once draining; closed when the last session has gone
 }
 
-// NewRegistry takes up to limit sessions at a time, and up to perUser of each user. Other instances learn of them by others, and this one by Heard.
+// NewRegistry takes up to limit sessions at a time, and up to perUser of each user. Other
+// instances are told of them by others, and what those tell is for Heard.
 func NewRegistry(limit, perUser int, others Broadcaster) *Registry {
 	return &Registry{
 		others: others, limit: limit, perUser: perUser, sessions: make(map[*Session]bool), users: make(map[string]int),

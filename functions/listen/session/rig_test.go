@@ -266,10 +266,7 @@ func start(t *testing.T, id string, with *rig) *rig {
 // startWith runs a session that is special in some ways.
 func startWith(t *testing.T, p Params, channels int, with *rig) *rig {
 	t.Helper()
-	r := newRig(t)
-	if with != nil {
-		r.store, r.board = with.store, with.board
-	}
+	r := newRigWith(t, with)
 	var decoders []Decoder
 	for range channels {
 		decoders = append(decoders, &babbler{})
@@ -282,6 +279,16 @@ func startWith(t *testing.T, p Params, channels int, with *rig) *rig {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	return &rig{t: t, store: newMemory(), board: &board{}, ear: newEar(), line: newLine(), reason: make(chan *Reason, 1)}
+}
+
+// newRigWith is newRig; it shares store and board with another rig, if one is given.
+func newRigWith(t *testing.T, with *rig) *rig {
+	t.Helper()
+	r := newRig(t)
+	if with != nil {
+		r.store, r.board = with.store, with.board
+	}
+	return r
 }
 
 // run runs the session of a rig, with what is around it.

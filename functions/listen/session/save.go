@@ -274,7 +274,7 @@ func (s *scribe) yield(ctx context.Context) {
 
 // giveWay ends the session for a newer one's sake. If its client still talks, there are two devices, or so it seems.
 func (s *scribe) giveWay(ctx context.Context) {
-	if s.params.Shared && s.alive() {
+	if s.params.Shared && s.talks() {
 		ctx, cancel := context.WithTimeout(ctx, contendLimit)
 		defer cancel()
 		if err := s.store.Contend(ctx, s.params.UID, s.device, time.Now()); err != nil {
@@ -288,7 +288,7 @@ func (s *scribe) giveWay(ctx context.Context) {
 func (s *scribe) begin(ctx context.Context, stored conversation.Conversation, last transcript.Page) {
 	s.conversations++
 	s.reported.begin(stored.ID, stored.Usage)
-	s.generation = max(s.generation, stored.Session.Generation) // one that is only for last words has none
+	s.generation = max(s.generation, stored.Session.Generation) // one begun only for last words has none
 	s.device, s.deviceTime = stored.Device, stored.DeviceTime
 	s.relay.into(stored.ID)
 	s.tell(wire.ConversationSession(stored.ID, stored.WireStatus()))

@@ -41,7 +41,7 @@ type scribe struct {
 	publisher Publisher
 	tell      func(frame []byte)
 	stop      func(*Reason)
-	alive     func() bool                     // whether the client is
+	talks     func() bool                     // whether the client does, now
 	ignore    func()                          // counts a message that was
 	follow    func(conversation.Conversation) // tells the client when it is finished
 	intakes   []*intake                       // one for each channel
@@ -91,7 +91,8 @@ type scribe struct {
 func newScribe(p Params, store Store, publisher Publisher, ledger *ledger, tell func([]byte), stop func(*Reason)) *scribe {
 	s := &scribe{
 		params: p, store: store, publisher: publisher, ledger: ledger, acks: acks{tell: tell}, tell: tell, stop: stop,
-		appended: newAppended(p, publisher), rivals: newRivals(), attached: func(context.Context, Takeover) {}, draft: draft{sessionID: p.ID, suggested: p.CustomSTT}, ackAfter: ackAtFirst, saved: make(chan outcome, 1),
+		appended: newAppended(p, publisher), rivals: newRivals(), attached: func(context.Context, Takeover) {},
+		draft: draft{sessionID: p.ID, suggested: p.CustomSTT}, ackAfter: ackAtFirst, saved: make(chan outcome, 1),
 	}
 	s.announcing.SetLimit(maxAnnouncing)
 	return s

@@ -123,7 +123,7 @@ const (
 	usualAge  = 55 * time.Minute
 	usualIdle = 90 * time.Second
 	pingEvery = 10 * time.Second
-	alive     = 2 * time.Second  // a client that sent audio so lately is
+	talking   = 2 * time.Second  // a client that sent audio so lately is
 	openLimit = 10 * time.Second // until it is attached and the recogniser listens
 
 	// From the reason to end until the recogniser has said its last, and until all is stored. Cloud Run kills
@@ -155,8 +155,8 @@ func New(p Params, socket Socket, decoders []Decoder, recognizer stt.Recognizer,
 	s.stopping, s.stop = context.WithCancelCause(context.Background())
 	s.scribe = newScribe(p, store, publisher, s.ledger, s.tell, s.Stop)
 	s.scribe.ignore = func() { s.ignored.Add(1) }
-	s.scribe.alive = func() bool {
-		return s.stopping.Err() == nil && time.Since(time.Unix(0, s.talked.Load())) < alive
+	s.scribe.talks = func() bool {
+		return s.stopping.Err() == nil && time.Since(time.Unix(0, s.talked.Load())) < talking
 	}
 	return s
 }

@@ -29,7 +29,7 @@ type Broadcaster interface {
 
 // contendAfter is how long after a takeover a session looks whether its client still talks. One that has moved to the newer
 // one doesn't by then, save for frames that were on their way.
-const contendAfter = alive + time.Second
+const contendAfter = talking + time.Second
 
 // rivals are the newest sessions of a device that a session has heard of.
 type rivals struct {
@@ -84,7 +84,7 @@ func (s *scribe) takeOver(ctx context.Context, stored conversation.Conversation)
 	}
 }
 
-// Heard takes in what an instance has told by the Registry's Broadcaster, this one too.
+// Heard takes in what an instance, this one too, has told by the Registry's Broadcaster.
 func (r *Registry) Heard(ctx context.Context, message []byte) {
 	var t Takeover
 	if err := json.Unmarshal(message, &t); err != nil {
