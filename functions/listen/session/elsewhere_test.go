@@ -29,7 +29,12 @@ func newInstances(n int) *instances {
 	return all
 }
 
+// Send takes a moment, in which whoever tells may have other things to do.
 func (all *instances) Send(ctx context.Context, m []byte) error {
+	pass(time.Millisecond)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	all.mu.Lock()
 	late := all.late != nil
 	if late {
@@ -126,6 +131,30 @@ func TestTakenOverElsewhereInMidWord(t *testing.T) {
 		again.ear.say("four.")
 		again.stops()
 		again.stored("word. two. three. four.")
+	})
+}
+
+// Who attaches only to hand in its last words takes nothing over.
+func TestLastWordsAreNoTakeover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := newInstances(2)
+		all.late = [][]byte{}
+		old := all.runsOn(t, 0, Params{ID: "s1"}, nil)
+		said(old)
+		again := all.runsOn(t, 1, Params{ID: "s2"}, old)
+		again.frame(false, `{"type":"end"}`)
+		pass(2 * time.Second)
+		again.audio(time.Second)
+		again.ear.say("next.")
+		pass(2 * time.Second)
+		old.audio(time.Second)
+		old.ear.say("last.")
+		old.ended(Superseded)
+		again.stops()
+		again.stored("word.", "next. last.")
+		if got := len(all.held()); got != 3 {
+			t.Errorf("told %d times, want 3: by the first, and by the second for each of its conversations", got)
+		}
 	})
 }
 
