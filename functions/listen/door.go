@@ -223,11 +223,13 @@ func (d *door) overheard(ctx context.Context, uid string) (words bool, audio tim
 	return wanted(account.RealtimeTranscript), audio
 }
 
-// device keeps apart what one person speaks into. Where only the source tells, several may share it, but not those that
-// number their audio: what is acknowledged is so to the device.
+// device keeps apart what one person speaks into. A browser can set no header, and says it in the query. Where only the source
+// tells, several may share it, but not those that number their audio: what is acknowledged is so to the device.
 func device(r *http.Request, q wire.Query) (name string, shared bool) {
-	if id := r.Header.Get("X-Device-Id-Hash"); conversation.ValidName(id) {
-		return id, false
+	for _, id := range []string{r.Header.Get("X-Device-Id-Hash"), q.Device} {
+		if conversation.ValidName(id) {
+			return id, false
+		}
 	}
 	return q.Source, !q.Acknowledge
 }

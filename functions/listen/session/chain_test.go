@@ -161,8 +161,6 @@ func TestDeletedForHavingNoWords(t *testing.T) {
 	})
 }
 
-// A newer session of the device takes over while the older one still has words: both keep theirs, and the older
-// goes.
 // The words before the end belong to the conversation, though a recogniser that takes over needs its time for them.
 func TestEndWaitsForAnotherRecogniser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -274,6 +272,8 @@ func TestAttachedLate(t *testing.T) {
 	}
 }
 
+// A newer session of the device takes over while the older one still has words: both keep theirs, and the older
+// goes.
 func TestTakeover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		older := start(t, "s1", nil)

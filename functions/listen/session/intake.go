@@ -66,6 +66,7 @@ type intake struct {
 	clock    clock
 	stored   int           // samples at the beginning that an earlier session had stored
 	skip     int           // how many of them are still to come
+	missing  int           // packets, that will not, since the last that did
 	received int64         // samples
 	sent     int64         // samples, to the recogniser, batched ones included
 	asked    []flush       // finalizes that were not answered
@@ -139,12 +140,26 @@ func (in *intake) resume(from conversation.Acked, channel int, same bool) {
 	}
 }
 
-// gap notes that the client doesn't send again what was to be skipped.
-func (in *intake) gap() {
+// gap notes that the client doesn't send so many packets again, of this channel or of others. What was to be skipped of them is
+// none of what follows.
+func (in *intake) gap(packets int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.stored -= in.skip
-	in.skip = 0
+	in.missing += packets
+}
+
+// fresh gives what isn't stored of a packet's samples. Packets that are missing are taken to be as long.
+func (in *intake) fresh(samples []int16) []int16 {
+	if len(samples) == 0 {
+		return samples
+	}
+	missing := min(in.skip, in.missing*len(samples))
+	in.stored -= missing
+	in.skip -= missing
+	in.missing = 0
+	skipped := min(in.skip, len(samples))
+	in.skip -= skipped
+	return samples[skipped:]
 }
 
 // packet takes one audio packet in, which came at a time, and gives where its audio ends, in samples. A packet that can't be decoded is
@@ -165,9 +180,7 @@ func (in *intake) packet(ctx context.Context, packet []byte, at time.Time) (end 
 		samples = samples[:0]
 	}
 	in.samples, in.apart = samples, 0
-	skipped := min(in.skip, len(samples))
-	in.skip -= skipped
-	samples = samples[skipped:]
+	samples = in.fresh(samples)
 	in.received += int64(len(samples))
 	if len(samples) > 0 {
 		if from, later := in.clock.arrived(at, duration(in.received)); later > 0 {

@@ -95,7 +95,7 @@ func (s *Session) listen(ctx context.Context, f frame) error {
 		}
 		if from > 0 {
 			for _, in := range s.intakes {
-				in.gap()
+				in.gap(int(frame.Sequence - from))
 			}
 		}
 		if from > 0 && s.stopping.Err() == nil {

@@ -41,16 +41,16 @@ func (r *Registry) Run(ctx context.Context, s *Session) error {
 func (r *Registry) add(s *Session) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case r.drained != nil:
+	if r.drained != nil {
 		return fault.Newf(fault.Overloaded, "run session", "the service moves: try again")
-	case len(r.sessions) >= r.limit:
-		return fault.Newf(fault.Overloaded, "run session", "no room for another session: try again later")
 	}
 	if !s.params.Shared { // else another device may come under the same name
 		r.supersede(s.params.UID, s.params.Device)
 	}
-	if r.users[s.params.UID] >= r.perUser {
+	switch {
+	case len(r.sessions) >= r.limit: // with those that are about to end
+		return fault.Newf(fault.Overloaded, "run session", "no room for another session: try again later")
+	case r.users[s.params.UID] >= r.perUser:
 		return fault.Newf(fault.Overloaded, "run session", "more than %d sessions of one user", r.perUser)
 	}
 	r.sessions[s] = true

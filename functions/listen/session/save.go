@@ -269,6 +269,10 @@ func (s *scribe) yield(ctx context.Context) {
 		s.held, s.endings = nil, nil
 		s.relay = nil // the newer session tells what it gets again
 	}
+	if s.params.Shared {
+		time.AfterFunc(contendAfter, s.rivals.look)
+		return
+	}
 	s.giveWay(ctx)
 }
 

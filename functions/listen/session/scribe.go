@@ -146,7 +146,7 @@ func (s *scribe) run(ctx context.Context, results <-chan heard, requests <-chan 
 		case o := <-s.saved:
 			s.settle(ctx, o)
 		case <-s.rivals.news:
-			if s.rivals.newer(s.device, s.generation) {
+			if s.yielded || s.rivals.newer(s.device, s.generation) {
 				s.giveWay(ctx)
 			}
 		case <-timer.C:

@@ -344,6 +344,9 @@ func TestRegistry(t *testing.T) {
 		refused("a third session of one user", visit("s3", "u"))
 		running = append(running, visit("s4", "v"))
 		refused("a fourth session", visit("s5", "w"))
+		refused("one whose socket is still open", visit("s4", "v"))
+		pass(time.Second) // by now it has ended
+		running = append(running, visit("s4", "v"))
 		if err := registry.Drain(t.Context()); err != nil {
 			t.Error(err)
 		}

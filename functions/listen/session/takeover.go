@@ -27,8 +27,8 @@ type Broadcaster interface {
 	Send(ctx context.Context, message []byte) error
 }
 
-// contendAfter is how long after a takeover a session looks whether its client still talks. One that has moved to the newer
-// one doesn't by then, save for frames that were on their way.
+// contendAfter is how long after it has found a newer one a session looks whether its client still talks. One that has moved
+// to that doesn't by then, save for frames that were on their way.
 const contendAfter = talking + time.Second
 
 // rivals are the newest sessions of a device that a session has heard of.
@@ -47,6 +47,10 @@ func (r *rivals) hear(t Takeover) {
 	r.mu.Lock()
 	r.newest[t.Slot] = max(r.newest[t.Slot], t.Generation)
 	r.mu.Unlock()
+	r.look()
+}
+
+func (r *rivals) look() {
 	select {
 	case r.news <- struct{}{}:
 	default:
@@ -59,13 +63,10 @@ func (r *rivals) newer(slot string, generation int64) bool {
 	return generation > 0 && r.newest[slot] > generation
 }
 
-// hear takes in that a session has attached; it may be this one, or an older one.
+// hear takes in that a session has attached; it may be this one, or an older one. Where several devices may share a name, one
+// that has nothing to store is left alone: two of them that are silent would put each other out for ever.
 func (s *Session) hear(t Takeover) {
-	switch {
-	case t.UID != s.params.UID || t.Device != s.params.Device || t.SessionID == s.params.ID:
-	case s.params.Shared:
-		time.AfterFunc(contendAfter, func() { s.scribe.rivals.hear(t) })
-	default:
+	if t.UID == s.params.UID && t.Device == s.params.Device && t.SessionID != s.params.ID && !s.params.Shared {
 		s.scribe.rivals.hear(t)
 	}
 }

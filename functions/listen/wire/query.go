@@ -20,6 +20,7 @@ type Query struct {
 	Source               string
 	ConversationTimeout  time.Duration
 	ClientConversationID string // a UUID, or empty
+	Device               string // as the client says, or empty
 	Channels             int    // 1, or MaxChannels
 	CustomSTT            bool   // the client recognises
 	Interim              bool   // tell words that may still change
@@ -50,6 +51,7 @@ func ParseQuery(values url.Values, shortest time.Duration) Query {
 		SampleRate:          defaultSampleRate,
 		Codec:               values.Get("codec"),
 		Source:              values.Get("source"),
+		Device:              values.Get("device"),
 		ConversationTimeout: conversationTimeout(values.Get("conversation_timeout"), shortest),
 		Channels:            1,
 		CustomSTT:           values.Get("custom_stt") == "enabled",

@@ -41,12 +41,13 @@ func TestParseQuery(t *testing.T) {
 		"client_conversation_id=8C1F0E1E-0000-4000-8000-000000000001": with(func(q *Query) {
 			q.ClientConversationID = "8c1f0e1e-0000-4000-8000-000000000001"
 		}),
-		"interim=1":  with(func(q *Query) { q.Interim = true }),
-		"ack=1":      with(func(q *Query) { q.Acknowledge = true }),
-		"ack=yes":    usual,
-		"channels=2": with(func(q *Query) { q.Channels = 2 }),
-		"channels=9": with(func(q *Query) { q.Channels = 2 }),
-		"channels=0": usual,
+		"device=tab_1": with(func(q *Query) { q.Device = "tab_1" }),
+		"interim=1":    with(func(q *Query) { q.Interim = true }),
+		"ack=1":        with(func(q *Query) { q.Acknowledge = true }),
+		"ack=yes":      usual,
+		"channels=2":   with(func(q *Query) { q.Channels = 2 }),
+		"channels=9":   with(func(q *Query) { q.Channels = 2 }),
+		"channels=0":   usual,
 	} {
 		values, err := url.ParseQuery(query)
 		if err != nil {
