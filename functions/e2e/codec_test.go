@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
+	"iter"
 	"os"
 	"slices"
 	"strings"
@@ -21,7 +23,11 @@ const (
 )
 
 // Real speech, in what devices really send, comes back as words: as many as of the samples as they are, or nearly. What
-// is exact needs lossless audio, so these are the local recogniser's, which gets a third of the words wrong.
+// is exact needs lossless audio, so these are the local recogniser's, which gets a third of the words wrong. Packets that
+// can't be decoded are among those of Opus, and cost no word.
+//
+// Functions aren't built with the tags that AAC and LC3 need, here as in the cloud, and refuse both (codecs.txt among
+// the transcripts): what is decoded of them is held against other decoders in functions/listen/audio.
 func TestEachCodecIsHeard(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat(clip); err != nil {
@@ -47,7 +53,11 @@ func TestEachCodecIsHeard(t *testing.T) {
 			}
 			defer recording.Close()
 			sp := speakTo(t, s, uid, client.Config{Codec: recording.Codec, SampleRate: recording.Rate}, recognizer)
-			if err := sp.client.Stream(t.Context(), recording.Packets, true); err != nil {
+			sent := recording.Packets
+			if strings.HasPrefix(codec, source.Opus) {
+				sent = spoilt(sent)
+			}
+			if err := sp.client.Stream(t.Context(), sent, true); err != nil {
 				t.Fatal(err)
 			}
 			sp.stop()
@@ -73,6 +83,21 @@ func TestEachCodecIsHeard(t *testing.T) {
 				t.Errorf("%d of %d words are right, want half at least", right, len(read))
 			}
 		})
+	}
+}
+
+// spoilt has a packet that Opus has no meaning for (it would last over 120 ms) behind every fifth.
+func spoilt(packets iter.Seq2[source.Packet, error]) iter.Seq2[source.Packet, error] {
+	return func(yield func(source.Packet, error) bool) {
+		n := 0
+		for p, err := range packets {
+			if !yield(p, err) {
+				return
+			}
+			if n++; n%5 == 0 && !yield(source.Packet{Data: bytes.Repeat([]byte{0xff}, 8)}, nil) {
+				return
+			}
+		}
 	}
 }
 

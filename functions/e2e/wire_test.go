@@ -65,6 +65,7 @@ func replay(t *testing.T, s *stack.Stack, file, uid string) {
 			for i++; i < len(lines) && lines[i] != ""; i++ {
 				header = append(header, lines[i])
 			}
+			p.chosen = append(p.chosen, uuids.FindAllString(strings.ToLower(target), -1)...)
 			p.connect(target, header)
 			continue
 		}
@@ -109,6 +110,7 @@ type player struct {
 	at          string        // the line that is played
 	connections []*connection // the last is meant, where none is named
 	ids         []string      // #1 is the first
+	chosen      []string      // ids that the client wants
 	sent        [][]byte      // numbered frames
 	suggested   []string      // ids of segments
 }
@@ -239,10 +241,14 @@ var (
 	named  = regexp.MustCompile(`#\d+`)
 )
 
-// normal is a message as a transcript has it: an id is told by when it was first seen, and no clock is told.
+// normal is a message as a transcript has it: an id that the client didn't choose is told by when it was first seen, and no
+// clock is told.
 func (p *player) normal(message string) string {
 	message = offset.ReplaceAllString(times.ReplaceAllString(message, `"TIME"`), `"$1":…`)
 	return uuids.ReplaceAllStringFunc(message, func(id string) string {
+		if slices.Contains(p.chosen, id) {
+			return id
+		}
 		for i, known := range p.ids {
 			if known == id {
 				return fmt.Sprintf("#%d", i+1)
