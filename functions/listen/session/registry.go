@@ -13,17 +13,14 @@ type Registry struct {
 	limit    int // of sessions
 	perUser  int // likewise
 	mu       sync.Mutex
-	sessions map[*Session]bool // whether it counts: it has not been told that a newer one takes over
-	users    map[string]int    // how many that count each has
-	drained  chan struct{}     // not nil once draining; closed when the last session has gone
+	sessions map[*Session]struct{}
+	drained  chan struct{} // not nil once draining; closed when the last session has gone
 }
 
 // NewRegistry takes up to limit sessions at a time, and up to perUser of each user. Other
 // instances are told of them by others, and what those tell is for Heard.
 func NewRegistry(limit, perUser int, others Broadcaster) *Registry {
-	return &Registry{
-		others: others, limit: limit, perUser: perUser, sessions: make(map[*Session]bool), users: make(map[string]int),
-	}
+	return &Registry{others: others, limit: limit, perUser: perUser, sessions: make(map[*Session]struct{})}
 }
 
 // Run lives a session, and has an older one of the same device end, which may be a socket that leads nowhere. Overloaded: there is no room for it, and nothing has been run.
@@ -44,43 +41,30 @@ func (r *Registry) add(s *Session) error {
 	if r.drained != nil {
 		return fault.Newf(fault.Overloaded, "run session", "the service moves: try again")
 	}
-	if !s.params.Shared { // else another device may come under the same name
-		r.supersede(s.params.UID, s.params.Device)
+	ofUser := 0 // those that go on
+	for old := range r.sessions {
+		if old.params.UID != s.params.UID || old.stopping.Err() != nil {
+			continue
+		}
+		if old.params.Device == s.params.Device && !s.params.Shared { // else another device may come under the same name
+			old.Stop(Superseded)
+			continue
+		}
+		ofUser++
 	}
 	switch {
 	case len(r.sessions) >= r.limit: // with those that are about to end
 		return fault.Newf(fault.Overloaded, "run session", "no room for another session: try again later")
-	case r.users[s.params.UID] >= r.perUser:
+	case ofUser >= r.perUser:
 		return fault.Newf(fault.Overloaded, "run session", "more than %d sessions of one user", r.perUser)
 	}
-	r.sessions[s] = true
-	r.users[s.params.UID]++
+	r.sessions[s] = struct{}{}
 	return nil
-}
-
-// supersede has the sessions of a device end, and takes them for gone.
-func (r *Registry) supersede(uid, device string) {
-	for old, counts := range r.sessions {
-		if counts && old.params.UID == uid && old.params.Device == device {
-			old.Stop(Superseded)
-			r.sessions[old] = false
-			r.discount(uid)
-		}
-	}
-}
-
-func (r *Registry) discount(uid string) {
-	if r.users[uid]--; r.users[uid] == 0 {
-		delete(r.users, uid)
-	}
 }
 
 func (r *Registry) remove(s *Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.sessions[s] {
-		r.discount(s.params.UID)
-	}
 	delete(r.sessions, s)
 	if r.drained != nil && len(r.sessions) == 0 {
 		close(r.drained)
