@@ -61,6 +61,11 @@ func TestDevice(t *testing.T) {
 		{"..", "", "omi", true},
 		{"__x__", "", "omi", true}, // Firestore has such names for itself
 		{"__x", "", "__x", false},
+		{"", "device=tab", "tab", false}, // of a browser
+		{"abc", "device=tab", "abc", false},
+		{"a/b", "device=tab", "tab", false},
+		{"", "device=a/b", "omi", true},
+		{"", "device=omi~2", "omi", true}, // it is another's slot
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v4/listen?"+tt.query, http.NoBody)
 		r.Header.Set("X-Device-Id-Hash", tt.id)

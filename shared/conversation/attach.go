@@ -43,9 +43,9 @@ func Slot(device string, n int) string {
 }
 
 // contendedWithin is the time in which two devices that share a name must have put each other out to be known as two.
-const contendedWithin = time.Minute
+const contendedWithin = 10 * time.Minute
 
-// Contend notes that a session whose client was still talking was superseded. The second time within a minute tells
+// Contend notes that a session whose client was still talking was superseded. The second time within ten minutes tells
 // that there are two devices: one alone doesn't talk on two sockets.
 func (d *Device) Contend(at time.Time) {
 	at = at.UTC().Truncate(time.Microsecond) // as it is stored

@@ -183,7 +183,7 @@ func TestEndWaitsForAnotherRecogniser(t *testing.T) {
 	})
 }
 
-// A session that was put out in mid stream says so once. Twice within a minute would mean that there are two devices.
+// A session that was put out in mid stream says so once. Twice would mean that there are two devices.
 func TestPutOutOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		older := startWith(t, Params{ID: "s1", Shared: true}, 1, nil)

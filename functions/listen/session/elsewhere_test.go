@@ -114,28 +114,6 @@ func said(r *rig) {
 	pass(5 * time.Second)
 }
 
-// Two that may be two devices under one name, and say nothing, are both left alone.
-func TestSilentUnderOneName(t *testing.T) {
-	for _, n := range []int{0, 1} { // here, and elsewhere
-		synctest.Test(t, func(t *testing.T) {
-			all := newInstances(2)
-			old := all.runsOn(t, 0, Params{ID: "s1", Shared: true}, nil)
-			said(old)
-			again := all.runsOn(t, n, Params{ID: "s2", Shared: true}, old)
-			for range 30 {
-				pass(time.Second)
-				old.frame(true, "\x8a\x00")
-				again.frame(true, "\x8a\x00")
-			}
-			if old.session.stopping.Err() != nil {
-				t.Error("the older one was put out")
-			}
-			old.stops()
-			again.stops()
-		})
-	}
-}
-
 // Words that the older one has taken in when it hears of the newer one are stored, each once.
 func TestTakenOverElsewhereInMidWord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -240,41 +218,4 @@ func TestTakenOverBeforeTheAnswer(t *testing.T) {
 		old.ended(Superseded)
 		again.stops()
 	})
-}
-
-// Two devices under one name are two because both talk on. One whose client has come back on another socket was heard of
-// until a moment before, and its last words may become final only then.
-func TestWhoTalksOnIsAnother(t *testing.T) {
-	for name, tt := range map[string]struct {
-		after func(old *rig)
-		puts  int
-	}{
-		"comes back": {func(old *rig) { old.audio(200 * time.Millisecond) }, 0},
-		"another":    {func(old *rig) { old.audio(10 * time.Second) }, 1},
-		"its other socket is open still": {func(old *rig) {
-			for range 10 {
-				pass(time.Second)
-				old.frame(true, "\x8a\x00")
-			}
-		}, 0},
-	} {
-		for _, n := range []int{0, 1} { // here, and elsewhere
-			t.Run(name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					all := newInstances(2)
-					old := all.runsOn(t, 0, Params{ID: "s1", Shared: true}, nil)
-					old.audio(2 * time.Second)
-					again := all.runsOn(t, n, Params{ID: "s2", Shared: true}, old)
-					old.ear.say("one.")
-					tt.after(old)
-					old.ended(Superseded)
-					again.stops()
-					again.stored("one.")
-					if got := len(old.store.devices["d"].ContendedAt); got != tt.puts {
-						t.Errorf("put out %d times, want %d", got, tt.puts)
-					}
-				})
-			})
-		}
-	}
 }

@@ -24,6 +24,7 @@ type memory struct {
 	devices       map[string]conversation.Device
 	photos        map[string]conversation.Photo // by conversation and id
 	commits       int
+	contended     int
 	reads         int
 	refusals      int                                                         // of Acknowledge
 	onCommit      func(c conversation.Conversation, apply func() error) error // replaces a commit; may apply it
@@ -42,7 +43,9 @@ func newMemory() *memory {
 }
 
 func (m *memory) tick() time.Time {
-	m.clock = m.clock.Add(time.Microsecond)
+	if m.clock = m.clock.Add(time.Microsecond); m.clock.Before(time.Now()) {
+		m.clock = time.Now()
+	}
 	return m.clock
 }
 
@@ -50,12 +53,11 @@ func (m *memory) Attach(_ context.Context, _ string, a conversation.Attachment,
 ) (conversation.Conversation, transcript.Page, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	device := m.devices[a.Device]
+	device, r := m.slot(&a)
 	superseded := a.Superseded(device)
 	if superseded && a.Numbered {
 		return conversation.Conversation{}, transcript.Page{}, fault.New(fault.Conflict, "attach", conversation.ErrSuperseded)
 	}
-	r := m.conversations[device.ConversationID]
 	if r != nil && r.Resumable(a.At) {
 		if superseded {
 			a.HandIn(&r.Conversation)
@@ -82,6 +84,21 @@ func (m *memory) Attach(_ context.Context, _ string, a conversation.Attachment,
 		m.devices[a.Device] = a.Point(device, &r.Conversation)
 	}
 	return r.Conversation, r.last(), nil
+}
+
+// slot is the device, or where several share its name the first that nobody talks into, and the conversation there. It sets
+// a.Device to what it found.
+func (m *memory) slot(a *conversation.Attachment) (conversation.Device, *record) {
+	name := a.Device
+	for n := 0; ; n++ {
+		a.Device = conversation.Slot(name, n)
+		device := m.devices[a.Device]
+		r := m.conversations[device.ConversationID]
+		split := a.Shared && (n > 0 || device.Split)
+		if !split || r == nil || a.Free(&r.Conversation) || n+1 == conversation.MaxSlots {
+			return device, r
+		}
+	}
 }
 
 func (m *memory) Acknowledge(_ context.Context, _ string, s conversation.Silence) (time.Time, error) {
@@ -134,6 +151,7 @@ func (m *memory) Finished(ctx context.Context, _, cid string) (conversation.Conv
 func (m *memory) Contend(_ context.Context, _, device string, at time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.contended++
 	d := m.devices[device]
 	d.Contend(at)
 	m.devices[device] = d

@@ -369,6 +369,9 @@ func (in *intake) mark(sample, known uint32) (at time.Time, beyond time.Duration
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	beyond = duration(max(0, int64(known)-int64(sample)))
+	if in.missing > 0 { // until the next packet it isn't known how much of that will not come
+		beyond = max(0, beyond-duration(int64(in.skip)))
+	}
 	at = in.clock.at(duration(int64(sample) - int64(in.stored)))
 	if earliest := in.told.Add(-beyond); at.Before(earliest) {
 		at = earliest

@@ -17,7 +17,7 @@ type Registry struct {
 	drained  chan struct{} // not nil once draining; closed when the last session has gone
 }
 
-// NewRegistry takes up to limit sessions at a time, and up to perUser of each user. Other
+// NewRegistry takes up to limit sessions at a time, and up to perUser of each user that go on. Other
 // instances are told of them by others, and what those tell is for Heard.
 func NewRegistry(limit, perUser int, others Broadcaster) *Registry {
 	return &Registry{others: others, limit: limit, perUser: perUser, sessions: make(map[*Session]struct{})}

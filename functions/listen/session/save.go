@@ -48,10 +48,14 @@ type outcome struct {
 
 // attachment asks for the conversation of the session's device, or a new one that begins at the time.
 func (s *scribe) attachment(ctx context.Context, at time.Time) conversation.Attachment {
+	device, generation := s.device, s.generation
+	if s.params.Shared && !s.draft.open() { // others may have come under the name meanwhile: it comes like anybody
+		device, generation = "", 0
+	}
 	return conversation.Attachment{
-		Device: cmp.Or(s.device, s.params.Device), SessionID: s.params.ID, Source: s.params.Source, Language: s.params.Language,
+		Device: cmp.Or(device, s.params.Device), SessionID: s.params.ID, Source: s.params.Source, Language: s.params.Language,
 		ClientID: s.params.ClientConversationID, SilenceTimeout: s.params.SilenceTimeout, At: at,
-		Numbered: s.params.resends() && !s.replaced, Shared: s.params.Shared && s.device == "", Generation: s.generation,
+		Numbered: s.params.resends() && !s.replaced, Shared: s.params.Shared && device == "", Generation: generation,
 		Acked: s.draft.acked.stored, Traceparent: tracing.Parent(ctx),
 	}
 }
@@ -217,7 +221,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		s.stop(StoreFailed)
 		return
 	case o.replaced:
-		s.yield(ctx)
+		s.yield()
 		return
 	case o.silence.Acked.Sequence > 0:
 		s.draft.acked.stored, s.deviceTime = o.silence.Acked, o.silence.DeviceTime
@@ -236,7 +240,7 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		s.draft.committed(o.stored)
 	}
 	if o.reread && o.stored.Session.ID != s.params.ID && o.stored.Session.Numbered && s.params.resends() {
-		s.yield(ctx)
+		s.yield()
 	}
 	if (o.reread || o.gone) && !o.took && len(s.endings) > 0 && s.endings[0].reason.Automatic() {
 		s.ended() // somebody may have spoken, or it has ended: proceed looks again
@@ -259,8 +263,8 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 
 // yield gives way to a newer session of the device. If that one gets the audio again that is not safe yet, as it does unless
 // the conversation says otherwise, its words are left to it: each is stored once. Images and names aren't in the audio, and
-// are still handed in.
-func (s *scribe) yield(ctx context.Context) {
+// are still handed in. Where several devices may share the name, contend decides.
+func (s *scribe) yield() {
 	s.yielded = true
 	s.draft.acked.next = s.draft.acked.stored // what is safe is told by the newer one
 	if s.params.resends() && (!s.draft.open() || s.draft.stored.Session.Numbered) {
@@ -272,18 +276,6 @@ func (s *scribe) yield(ctx context.Context) {
 	if s.params.Shared {
 		time.AfterFunc(contendAfter, s.rivals.look)
 		return
-	}
-	s.giveWay(ctx)
-}
-
-// giveWay ends the session for a newer one's sake. If its client still talks, there are two devices, or so it seems.
-func (s *scribe) giveWay(ctx context.Context) {
-	if s.params.Shared && s.talks() {
-		ctx, cancel := context.WithTimeout(ctx, contendLimit)
-		defer cancel()
-		if err := s.store.Contend(ctx, s.params.UID, s.device, time.Now()); err != nil {
-			logging.Error(ctx, "contention_not_noted", err)
-		}
 	}
 	s.stop(Superseded)
 }

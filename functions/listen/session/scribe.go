@@ -146,9 +146,7 @@ func (s *scribe) run(ctx context.Context, results <-chan heard, requests <-chan 
 		case o := <-s.saved:
 			s.settle(ctx, o)
 		case <-s.rivals.news:
-			if s.yielded || s.rivals.newer(s.device, s.generation) {
-				s.giveWay(ctx)
-			}
+			s.meet(ctx)
 		case <-timer.C:
 		case <-ctx.Done():
 			s.abandon(ctx)
@@ -247,7 +245,7 @@ func (s *scribe) proceed(ctx context.Context) {
 	case len(s.draft.metered) > 0 && (s.over || now.Sub(s.metered) >= meterEvery):
 		s.save(ctx, now)
 	case s.superseded() && !s.yielded:
-		s.yield(ctx)
+		s.yield()
 	case s.unclosed():
 		s.save(ctx, now)
 	}

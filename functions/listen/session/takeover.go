@@ -71,6 +71,39 @@ func (s *Session) hear(t Takeover) {
 	}
 }
 
+// meet looks at the newer session that there may be.
+func (s *scribe) meet(ctx context.Context) {
+	switch {
+	case s.yielded && s.params.Shared:
+		s.contend(ctx)
+	case s.rivals.newer(s.device, s.generation):
+		s.stop(Superseded)
+	}
+}
+
+// contend ends a session that has found a newer one under its name if its client still talks: then there are two devices, or so
+// it seems. One that is silent leaves the conversation to the other, once it has handed in all that is of it, and is left alone: to
+// close it would have its client come back, and put out the other.
+func (s *scribe) contend(ctx context.Context) {
+	if s.talks() {
+		ctx, cancel := context.WithTimeout(ctx, contendLimit)
+		defer cancel()
+		if err := s.store.Contend(ctx, s.params.UID, s.device, time.Now()); err != nil {
+			logging.Error(ctx, "contention_not_noted", err)
+		}
+		s.stop(Superseded)
+		return
+	}
+	s.yielded = false
+	switch {
+	case s.saving || len(s.endings)+len(s.draft.unsaved)+len(s.photos) > 0 || s.draft.noted(): // it will find the newer one again
+	case len(s.draft.metered) > 0:
+		s.metered = time.Time{}
+	case s.superseded():
+		s.draft.leave()
+	}
+}
+
 // takeOver tells of this session's attachment, and doesn't wait for it.
 func (s *scribe) takeOver(ctx context.Context, stored conversation.Conversation) {
 	if stored.Session.ID != s.params.ID || stored.Session.Generation == 0 { // it is for last words alone
