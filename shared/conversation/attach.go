@@ -73,7 +73,7 @@ type Attachment struct {
 	Numbered bool
 	// Shared says that other devices may come under the same name.
 	Shared bool
-	// Generation is that of the session's attachment before, 0 for its first. A session that was superseded since
+	// Generation is that of the session's attachment before, 0 for its first, or if it comes like a new one. A session that was superseded since
 	// doesn't get the device back.
 	Generation int64
 	// Acked is what the session knows to be acknowledged.
@@ -90,7 +90,7 @@ func (a Attachment) Superseded(d Device) bool {
 	return d.SessionID != a.SessionID && (a.Generation > 0 || d.AttachedAt.After(a.At))
 }
 
-// busyFor is how long a session that did not say goodbye is taken to go on. One that lives stores what it counts each
+// busyFor is how long a session that did not say goodbye is taken to go on. One that gets audio stores what it counts each
 // minute.
 const busyFor = 90 * time.Second
 

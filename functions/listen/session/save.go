@@ -50,7 +50,10 @@ type outcome struct {
 func (s *scribe) attachment(ctx context.Context, at time.Time) conversation.Attachment {
 	device, generation := s.device, s.generation
 	if s.params.Shared && !s.draft.open() { // others may have come under the name meanwhile: it comes like anybody
-		device, generation = "", 0
+		generation = 0
+		if device == s.params.Device {
+			device = ""
+		}
 	}
 	return conversation.Attachment{
 		Device: cmp.Or(device, s.params.Device), SessionID: s.params.ID, Source: s.params.Source, Language: s.params.Language,
@@ -242,6 +245,9 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 	if o.reread && o.stored.Session.ID != s.params.ID && o.stored.Session.Numbered && s.params.resends() {
 		s.yield()
 	}
+	if o.reread && !o.took && s.params.Shared && o.stored.Session.ID != s.params.ID {
+		s.metered = time.Time{} // who writes often would be found to have written each time: not in a minute, but now
+	}
 	if (o.reread || o.gone) && !o.took && len(s.endings) > 0 && s.endings[0].reason.Automatic() {
 		s.ended() // somebody may have spoken, or it has ended: proceed looks again
 	}
@@ -283,6 +289,9 @@ func (s *scribe) yield() {
 // begin goes on with a conversation and tells the client which it is.
 func (s *scribe) begin(ctx context.Context, stored conversation.Conversation, last transcript.Page) {
 	s.conversations++
+	if s.params.Shared {
+		s.yielded, s.aside = false, false
+	}
 	s.reported.begin(stored.ID, stored.Usage)
 	s.generation = max(s.generation, stored.Session.Generation) // one begun only for last words has none
 	s.device, s.deviceTime = stored.Device, stored.DeviceTime

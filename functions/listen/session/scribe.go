@@ -77,6 +77,7 @@ type scribe struct {
 	failed     bool      // the store refuses for good
 	reattach   bool      // the conversation doesn't know this session any more
 	yielded    bool      // a newer session of the device has taken over
+	aside      bool      // likewise, under a name for many, and the client is silent
 	replaced   bool      // likewise, and it gets the audio again, and with it the words and ends
 	slow       bool      // the client was asked to hold
 
@@ -216,6 +217,9 @@ func (s *scribe) proceed(ctx context.Context) {
 	}
 	if s.saving || s.failed {
 		return
+	}
+	if s.aside && s.brings() {
+		s.comeForth()
 	}
 	if s.replaced && s.photo() == nil && !s.draft.noted() {
 		s.draft.leave() // nothing is to be handed in

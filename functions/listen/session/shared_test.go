@@ -168,3 +168,113 @@ func TestSpeaksAgainUnderOneName(t *testing.T) {
 		}
 	})
 }
+
+// One that has a slot of its own stays in it, however silent those in the others are.
+func TestStaysInItsSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := newInstances(2)
+		one := newRig(t)
+		one.store.devices["d"] = conversation.Device{Split: true}
+		one = all.runsOn(t, 0, Params{ID: "s1", Shared: true}, one)
+		said(one)
+		two := all.runsOn(t, 1, Params{ID: "s2", Shared: true}, one)
+		said(two)
+		for range 95 { // now the first is taken for gone, and its conversation could go on
+			pass(time.Second)
+			one.frame(true, "\x8a\x00")
+			two.frame(true, "\x8a\x00")
+		}
+		two.frame(false, `{"type":"end"}`)
+		pass(2 * time.Second)
+		said(two)
+		said(one)
+		if one.store.contended > 0 {
+			t.Error("one put out the other")
+		}
+		one.stops()
+		two.stops()
+		one.stored("word. word.", "word.", "word.")
+	})
+}
+
+// One that talks isn't put out for a newer one that is over.
+func TestNewerOneIsOver(t *testing.T) {
+	for name, over := range map[string]func(again *rig){
+		"it ends the conversation": func(again *rig) { again.frame(false, `{"type":"end"}`) },
+		"its client goes": func(again *rig) {
+			again.session.Stop(ClientClosed)
+			again.ended(ClientClosed)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				all := newInstances(2)
+				old := all.runsOn(t, 0, Params{ID: "s1", Shared: true}, nil)
+				said(old)
+				again := all.runsOn(t, 1, Params{ID: "s2", Shared: true}, old)
+				again.audio(time.Second)
+				again.ear.say("new.")
+				pass(2 * time.Second)
+				old.audio(time.Second)
+				old.ear.say("one.")
+				old.audio(time.Second)
+				over(again)
+				for range 10 {
+					old.audio(time.Second)
+					old.ear.say("on.")
+				}
+				if old.session.stopping.Err() != nil || old.store.contended > 0 {
+					t.Error("it was put out")
+				}
+				old.stops()
+				if got := len(slices.Concat(old.store.words()...)); got != 13 {
+					t.Errorf("%d words are stored, want 13", got)
+				}
+				again.session.Stop(ClientClosed)
+			})
+		})
+	}
+}
+
+// What is said of words goes where they are, though the other has the conversation by now.
+func TestNamedAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := newInstances(2)
+		old := all.runsOn(t, 0, Params{ID: "s1", Shared: true}, nil)
+		said(old)
+		segment := old.first("c1").ID
+		for range 50 {
+			old.frame(true, "silence")
+			pass(20 * time.Millisecond)
+		}
+		again := all.runsOn(t, 1, Params{ID: "s2", Shared: true}, old)
+		var reads int
+		for n := range 40 {
+			said(again)
+			old.frame(true, "\x8a\x00")
+			if n == 20 { // it has found the newer one, and stored what it had counted
+				old.store.mu.Lock()
+				reads = old.store.reads
+				old.store.mu.Unlock()
+			}
+		}
+		old.store.mu.Lock()
+		if got := old.store.reads - reads; got > 1 { // whether it has been silent for two minutes
+			t.Errorf("the store was read %d times by who stands aside, want once", got)
+		}
+		old.store.mu.Unlock()
+		old.frame(false, fmt.Sprintf(`{"type":"speaker_assigned","speaker_id":0,"person_id":"p","person_name":"Ada","segment_ids":[%q]}`, segment))
+		pass(3 * time.Second)
+		if old.session.stopping.Err() != nil {
+			t.Error("it was put out")
+		}
+		if got := old.first("c1").PersonID; got != "p" {
+			t.Errorf("it is of %q, want p", got)
+		}
+		old.stops()
+		again.stops()
+		if got := old.counted("c1").AudioMS; got != 42*1000 {
+			t.Errorf("counted %d ms of audio, want 42 s", got)
+		}
+	})
+}

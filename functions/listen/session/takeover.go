@@ -82,26 +82,35 @@ func (s *scribe) meet(ctx context.Context) {
 }
 
 // contend ends a session that has found a newer one under its name if its client still talks: then there are two devices, or so
-// it seems. One that is silent leaves the conversation to the other, once it has handed in all that is of it, and is left alone: to
-// close it would have its client come back, and put out the other.
+// it seems. One that is silent stays, aside: to close it would have its client come back, and put out the other.
 func (s *scribe) contend(ctx context.Context) {
-	if s.talks() {
+	switch {
+	case !s.draft.open(): // that was over before
+		s.yielded = false
+	case s.talks() && !s.draft.stored.Session.Closed:
 		ctx, cancel := context.WithTimeout(ctx, contendLimit)
 		defer cancel()
 		if err := s.store.Contend(ctx, s.params.UID, s.device, time.Now()); err != nil {
 			logging.Error(ctx, "contention_not_noted", err)
 		}
 		s.stop(Superseded)
-		return
+	case s.saving || s.brings(): // it will find the newer one again
+		s.yielded = false
+	default:
+		s.aside = true
 	}
-	s.yielded = false
-	switch {
-	case s.saving || len(s.endings)+len(s.draft.unsaved)+len(s.photos) > 0 || s.draft.noted(): // it will find the newer one again
-	case len(s.draft.metered) > 0:
-		s.metered = time.Time{}
-	case s.superseded():
-		s.draft.leave()
-	}
+}
+
+// brings reports whether there is something that wants a conversation, or the end of one.
+func (s *scribe) brings() bool {
+	return len(s.draft.unsaved)+len(s.photos) > 0 || len(s.endings) > 0 && !s.endings[0].reason.Automatic()
+}
+
+// comeForth has a session that stood aside leave the conversation to the other: what it brings now is for its own. What was said
+// of the words before went there.
+func (s *scribe) comeForth() {
+	s.draft.leave()
+	s.aside, s.yielded = false, false
 }
 
 // takeOver tells of this session's attachment, and doesn't wait for it.
