@@ -104,7 +104,7 @@ func TestBadNetworkWithoutNumbers(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		whole := slices.DeleteFunc(slices.Clone(heard), func(word string) bool { return strings.HasSuffix(word, "?") })
+		whole := whole(heard)
 		said := texts(numbers(1, last))
 		overtaken := 0
 		for i, word := range whole {
@@ -334,6 +334,11 @@ func fleetSpeech() []int16 {
 		pcm = slices.Concat(pcm, testspeech.Words(part...), testspeech.Silence(700*time.Millisecond))
 	}
 	return pcm
+}
+
+// whole are the words of which nothing is missing.
+func whole(heard []string) []string {
+	return slices.DeleteFunc(slices.Clone(heard), func(word string) bool { return strings.HasSuffix(word, "?") })
 }
 
 func texts(ns []uint32) []string {

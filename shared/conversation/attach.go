@@ -73,8 +73,8 @@ type Attachment struct {
 	Numbered bool
 	// Shared says that other devices may come under the same name.
 	Shared bool
-	// Generation is that of the session's attachment before, 0 for its first, or if it comes like a new one. A session that was superseded since
-	// doesn't get the device back.
+	// Generation is that of the session's attachment before, 0 for its first, or if it comes like a new one. A session that was
+	// superseded since doesn't get the device back.
 	Generation int64
 	// Acked is what the session knows to be acknowledged.
 	Acked Acked

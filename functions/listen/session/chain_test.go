@@ -183,50 +183,6 @@ func TestEndWaitsForAnotherRecogniser(t *testing.T) {
 	})
 }
 
-// A session that was put out in mid stream says so once. Twice would mean that there are two devices.
-func TestPutOutOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		older := startWith(t, Params{ID: "s1", Shared: true}, 1, nil)
-		older.audio(2 * time.Second)
-		older.ear.say("one.")
-		newer := startWith(t, Params{ID: "s2", Shared: true}, 1, older)
-		pass(100 * time.Millisecond)
-		older.ear.say("two.")
-		older.audio(2 * time.Second)
-		older.ended(Superseded)
-		newer.session.Stop(Drained)
-		newer.ended(Drained)
-		older.store.mu.Lock()
-		defer older.store.mu.Unlock()
-		if d := older.store.devices["d"]; len(d.ContendedAt) != 1 || d.Split {
-			t.Errorf("put out at %v, split %v; want once", d.ContendedAt, d.Split)
-		}
-	})
-}
-
-// A session that finds a newer one only when its client is gone was not put out: the client came back.
-func TestComeBackIsNoContention(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		older := startWith(t, Params{ID: "s1", Shared: true}, 1, nil)
-		older.audio(2 * time.Second)
-		older.store.setHook(func(c conversation.Conversation, apply func() error) error {
-			pass(500 * time.Millisecond)
-			return apply()
-		})
-		close(older.line.in)
-		pass(200 * time.Millisecond)
-		newer := startWith(t, Params{ID: "s2", Shared: true}, 1, older)
-		older.ended(ClientGone)
-		newer.session.Stop(Drained)
-		newer.ended(Drained)
-		older.store.mu.Lock()
-		defer older.store.mu.Unlock()
-		if d := older.store.devices["d"]; len(d.ContendedAt) > 0 {
-			t.Errorf("put out at %v, want never", d.ContendedAt)
-		}
-	})
-}
-
 // tardy is a store that takes a while to attach the first session, or to say that it has.
 type tardy struct {
 	*memory

@@ -48,19 +48,17 @@ type outcome struct {
 
 // attachment asks for the conversation of the session's device, or a new one that begins at the time.
 func (s *scribe) attachment(ctx context.Context, at time.Time) conversation.Attachment {
-	device, generation := s.device, s.generation
-	if s.params.Shared && !s.draft.open() { // others may have come under the name meanwhile: it comes like anybody
-		generation = 0
-		if device == s.params.Device {
-			device = ""
-		}
-	}
-	return conversation.Attachment{
-		Device: cmp.Or(device, s.params.Device), SessionID: s.params.ID, Source: s.params.Source, Language: s.params.Language,
+	a := conversation.Attachment{
+		Device: cmp.Or(s.device, s.params.Device), SessionID: s.params.ID, Source: s.params.Source, Language: s.params.Language,
 		ClientID: s.params.ClientConversationID, SilenceTimeout: s.params.SilenceTimeout, At: at,
-		Numbered: s.params.resends() && !s.replaced, Shared: s.params.Shared && device == "", Generation: generation,
+		Numbered: s.params.resends() && !s.replaced, Generation: s.generation,
 		Acked: s.draft.acked.stored, Traceparent: tracing.Parent(ctx),
 	}
+	if s.params.Shared && !s.draft.open() { // others may have come under the name meanwhile: it comes like anybody
+		a.Generation = 0
+		a.Shared = a.Device == s.params.Device // else it has a slot of its own
+	}
+	return a
 }
 
 // attach asks for a conversation for the words that have none, and keeps asking.
@@ -242,11 +240,12 @@ func (s *scribe) settle(ctx context.Context, o outcome) {
 		s.signalStored(ctx, o.at)
 		s.draft.committed(o.stored)
 	}
-	if o.reread && o.stored.Session.ID != s.params.ID && o.stored.Session.Numbered && s.params.resends() {
+	newer := o.reread && o.stored.Session.ID != s.params.ID
+	if newer && o.stored.Session.Numbered && s.params.resends() {
 		s.yield()
 	}
-	if o.reread && !o.took && s.params.Shared && o.stored.Session.ID != s.params.ID {
-		s.metered = time.Time{} // who writes often would be found to have written each time: not in a minute, but now
+	if newer && !o.took && s.params.Shared {
+		s.metered = time.Time{} // on what was just read: in a minute the newer one will have written again
 	}
 	if (o.reread || o.gone) && !o.took && len(s.endings) > 0 && s.endings[0].reason.Automatic() {
 		s.ended() // somebody may have spoken, or it has ended: proceed looks again

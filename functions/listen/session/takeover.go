@@ -3,7 +3,7 @@ package session
 import (
 	"context"
 	"encoding/json"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"earshot.dev/shared/conversation"
@@ -31,22 +31,17 @@ type Broadcaster interface {
 // to that doesn't by then, save for frames that were on their way.
 const contendAfter = talking + time.Second
 
-// rivals are the newest sessions of a device that a session has heard of.
+// rivals are the sessions of its device that a session has heard of.
 type rivals struct {
-	news chan struct{} // there may be a newer one; kept until the session is attached
-
-	mu     sync.Mutex
-	newest map[string]int64 // generation, by slot
+	news   chan struct{} // there may be a newer one; kept until the session is attached
+	newest atomic.Int64  // generation
 }
 
-func newRivals() *rivals {
-	return &rivals{news: make(chan struct{}, 1), newest: make(map[string]int64)}
-}
+func newRivals() *rivals { return &rivals{news: make(chan struct{}, 1)} }
 
+// hear is called by one at a time: the Registry.
 func (r *rivals) hear(t Takeover) {
-	r.mu.Lock()
-	r.newest[t.Slot] = max(r.newest[t.Slot], t.Generation)
-	r.mu.Unlock()
+	r.newest.Store(max(r.newest.Load(), t.Generation))
 	r.look()
 }
 
@@ -57,16 +52,14 @@ func (r *rivals) look() {
 	}
 }
 
-func (r *rivals) newer(slot string, generation int64) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return generation > 0 && r.newest[slot] > generation
-}
+func (r *rivals) newer(generation int64) bool { return generation > 0 && r.newest.Load() > generation }
 
 // hear takes in that a session has attached; it may be this one, or an older one. Where several devices may share a name, one
-// that has nothing to store is left alone: two of them that are silent would put each other out for ever.
+// that has nothing to store is left alone: two of them that are silent would put each other out for ever. So this session's
+// slot is the device's first, whatever slots others have.
 func (s *Session) hear(t Takeover) {
-	if t.UID == s.params.UID && t.Device == s.params.Device && t.SessionID != s.params.ID && !s.params.Shared {
+	own := t.UID == s.params.UID && t.Device == s.params.Device && t.Slot == t.Device
+	if own && t.SessionID != s.params.ID && !s.params.Shared {
 		s.scribe.rivals.hear(t)
 	}
 }
@@ -76,7 +69,7 @@ func (s *scribe) meet(ctx context.Context) {
 	switch {
 	case s.yielded && s.params.Shared:
 		s.contend(ctx)
-	case s.rivals.newer(s.device, s.generation):
+	case s.rivals.newer(s.generation):
 		s.stop(Superseded)
 	}
 }
